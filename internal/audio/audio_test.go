@@ -40,7 +40,7 @@ func TestFLAC(t *testing.T) {
 					samples[i] = f(i)
 				}
 				var b bytes.Buffer
-				if err := audio.WriteFLAC(&b, samples, channels, 44100, []audio.Tag{{Key: "prompt", Value: "ä"}}); err != nil {
+				if err := audio.WriteFLAC(t.Context(), &b, samples, channels, 44100, []audio.Tag{{Key: "prompt", Value: "ä"}}); err != nil {
 					t.Fatal(err)
 				}
 				a, err := audio.Read(t.Context(), b.Bytes(), nil)
@@ -65,7 +65,7 @@ func TestManyFrames(t *testing.T) {
 		samples[i] = int16(i / 4096)
 	}
 	var b bytes.Buffer
-	if err := audio.WriteFLAC(&b, samples, 1, 8000, nil); err != nil {
+	if err := audio.WriteFLAC(t.Context(), &b, samples, 1, 8000, nil); err != nil {
 		t.Fatal(err)
 	}
 	a, err := audio.Read(t.Context(), b.Bytes(), nil)
@@ -86,7 +86,7 @@ func TestWriteLimits(t *testing.T) {
 		channels, rate int
 		tags           []audio.Tag
 	}{{0, 44100, nil}, {9, 44100, nil}, {1, 0, nil}, {1, 1 << 20, nil}, {1, 8000, []audio.Tag{{Key: "a", Value: string(make([]byte, 1<<24))}}}} {
-		if err := audio.WriteFLAC(&bytes.Buffer{}, []int16{1}, c.channels, c.rate, c.tags); err == nil {
+		if err := audio.WriteFLAC(t.Context(), &bytes.Buffer{}, []int16{1}, c.channels, c.rate, c.tags); err == nil {
 			t.Errorf("%d channels, %d Hz went through", c.channels, c.rate)
 		}
 	}
@@ -113,7 +113,7 @@ func TestCharge(t *testing.T) {
 	t.Parallel()
 	samples := make([]int16, 3<<20)
 	var b bytes.Buffer
-	if err := audio.WriteFLAC(&b, samples, 1, 8000, nil); err != nil {
+	if err := audio.WriteFLAC(t.Context(), &b, samples, 1, 8000, nil); err != nil {
 		t.Fatal(err)
 	}
 	var asked int64
@@ -160,7 +160,7 @@ func TestResample(t *testing.T) {
 func TestCutFLAC(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := audio.WriteFLAC(&b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {
+	if err := audio.WriteFLAC(t.Context(), &b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {
 		t.Fatal(err)
 	}
 	whole := append(b.Bytes(), 0xff, 0xf8, 0xff) // and the beginning of another frame
@@ -175,7 +175,7 @@ func TestCutFLAC(t *testing.T) {
 // FuzzRead: untrusted files.
 func FuzzRead(f *testing.F) {
 	var b bytes.Buffer
-	if err := audio.WriteFLAC(&b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {
+	if err := audio.WriteFLAC(f.Context(), &b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
@@ -210,7 +210,7 @@ func TestFLACFrameRates(t *testing.T) {
 	for _, rate := range []int{8000, 44100, 96000, 192000, 12000, 11025, 65535, 655350, 500000} {
 		file := filepath.Join(t.TempDir(), "rate.flac")
 		var b bytes.Buffer
-		if err := audio.WriteFLAC(&b, samples, 1, rate, nil); err != nil {
+		if err := audio.WriteFLAC(t.Context(), &b, samples, 1, rate, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {

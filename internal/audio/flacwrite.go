@@ -2,6 +2,7 @@ package audio
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5" // the format's checksum
 	"encoding/binary"
 	"fmt"
@@ -37,8 +38,8 @@ const MaxFLACTags = flacMaxBlock
 const flacVendor = "comfygo"
 
 // WriteFLAC writes interleaved 16-bit samples as a FLAC file with Vorbis comments. Source: RFC 9639. It uses fixed predictors, so that it is
-// fast; files are a few percent larger than those of an encoder with linear prediction.
-func WriteFLAC(w io.Writer, samples []int16, channels, rate int, tags []Tag) error {
+// fast; files are a few percent larger than those of an encoder with linear prediction. It ends with the context's cause.
+func WriteFLAC(ctx context.Context, w io.Writer, samples []int16, channels, rate int, tags []Tag) error {
 	if channels < 1 || channels > MaxFLACChannels {
 		return fmt.Errorf("writing FLAC: %d channels; the format has 1 to %d", channels, MaxFLACChannels)
 	}
@@ -48,13 +49,20 @@ func WriteFLAC(w io.Writer, samples []int16, channels, rate int, tags []Tag) err
 	if n := FLACTagBytes(tags); n > flacMaxBlock {
 		return fmt.Errorf("writing FLAC: %d bytes of metadata; the format has at most %d", n, flacMaxBlock)
 	}
-	head := append([]byte("fLaC"), streamInfo(len(samples)/channels, channels, rate, md5Samples(samples))...)
+	sum, err := md5Samples(ctx, samples)
+	if err != nil {
+		return err
+	}
+	head := append([]byte("fLaC"), streamInfo(len(samples)/channels, channels, rate, sum)...)
 	head = append(appendComments(head, tags), blockHeader(1, flacPadding, true)...)
 	if _, err := w.Write(append(head, make([]byte, flacPadding)...)); err != nil {
 		return err
 	}
 	e := flacEncoder{channels: channels, rate: rate}
 	for n := 0; n*flacBlock*channels < len(samples); n++ {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		part := samples[n*flacBlock*channels : min((n+1)*flacBlock*channels, len(samples))]
 		if _, err := w.Write(e.frame(n, part)); err != nil {
 			return err
@@ -70,10 +78,13 @@ func blockHeader(kind byte, size int, last bool) []byte {
 	return []byte{kind, byte(size >> 16), byte(size >> 8), byte(size)}
 }
 
-func md5Samples(samples []int16) [md5.Size]byte {
+func md5Samples(ctx context.Context, samples []int16) ([md5.Size]byte, error) {
 	sum := md5.New()
 	buf := make([]byte, 1<<15)
 	for len(samples) > 0 {
+		if err := context.Cause(ctx); err != nil {
+			return [md5.Size]byte{}, err
+		}
 		n := min(len(samples), len(buf)/2)
 		for i, s := range samples[:n] {
 			binary.LittleEndian.PutUint16(buf[2*i:], uint16(s))
@@ -81,7 +92,7 @@ func md5Samples(samples []int16) [md5.Size]byte {
 		sum.Write(buf[:2*n])
 		samples = samples[n:]
 	}
-	return [md5.Size]byte(sum.Sum(nil))
+	return [md5.Size]byte(sum.Sum(nil)), nil
 }
 
 func streamInfo(length, channels, rate int, sum [md5.Size]byte) []byte {

@@ -274,7 +274,7 @@ func (f file) encode(ctx *nodes.Context, w io.Writer, t *tensor.Tensor, rate int
 		return err
 	}
 	if f.format == "flac" {
-		return sound.WriteFLAC(w, sound.Pack16(t), channels, rate, tags)
+		return sound.WriteFLAC(ctx, w, sound.Pack16(t), channels, rate, tags)
 	}
 	if channels > 2 {
 		return nodes.Errorf("ValueError", "audio of %d channels; %s has one or two", channels, f.format)

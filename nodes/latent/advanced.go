@@ -1,6 +1,7 @@
 package latent
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -57,12 +58,12 @@ func sized(t, like *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-func combined(first, second engine.Latent, f func(x, y float32) float32) (nodes.Result, error) {
+func combined(ctx context.Context, first, second engine.Latent, f func(x, y float32) float32) (nodes.Result, error) {
 	a, b, err := pair(first, second)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	out, err := broadcast(a, b, f)
+	out, err := broadcast(ctx, a, b, f)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("combining latents: %w", err)
 	}
@@ -81,8 +82,8 @@ func (*LatentAdd) Spec() nodes.Spec { return advanced("LatentAdd", "combine late
 func (*LatentAdd) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
-func (n *LatentAdd) Run(*nodes.Context) (nodes.Result, error) {
-	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x + y })
+func (n *LatentAdd) Run(ctx *nodes.Context) (nodes.Result, error) {
+	return combined(ctx, n.Samples1, n.Samples2, func(x, y float32) float32 { return x + y })
 }
 
 // LatentSubtract subtracts latents.
@@ -99,8 +100,8 @@ func (*LatentSubtract) Spec() nodes.Spec {
 func (*LatentSubtract) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
-func (n *LatentSubtract) Run(*nodes.Context) (nodes.Result, error) {
-	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x - y })
+func (n *LatentSubtract) Run(ctx *nodes.Context) (nodes.Result, error) {
+	return combined(ctx, n.Samples1, n.Samples2, func(x, y float32) float32 { return x - y })
 }
 
 // LatentMultiply multiplies latents by a number.
@@ -117,16 +118,18 @@ func (*LatentMultiply) Spec() nodes.Spec {
 func (*LatentMultiply) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
-func (n *LatentMultiply) Run(*nodes.Context) (nodes.Result, error) {
+func (n *LatentMultiply) Run(ctx *nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)
 	if err != nil {
 		return nodes.Result{}, err
 	}
 	out, by := tensor.New(s.Shape...), float32(n.Multiplier)
-	for i, v := range s.Data {
-		out.Data[i] = v * by
-	}
-	return with(n.Samples, out), nil
+	err = imaging.Chunks(ctx, len(s.Data), 1, func(from, to int) {
+		for i, v := range s.Data[from:to] {
+			out.Data[from+i] = v * by
+		}
+	})
+	return with(n.Samples, out), err
 }
 
 // LatentInterpolate mixes latents by direction and by length, each on its own.
@@ -144,7 +147,7 @@ func (*LatentInterpolate) Spec() nodes.Spec {
 func (*LatentInterpolate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. Every place of every latent is a vector of its channels.
-func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
+func (n *LatentInterpolate) Run(ctx *nodes.Context) (nodes.Result, error) {
 	a, b, err := pair(n.Samples1, n.Samples2)
 	if err != nil {
 		return nodes.Result{}, err
@@ -156,7 +159,15 @@ func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
 		if failed != nil {
 			return nil
 		}
-		out, err := broadcast(a, b, f)
+		out, err := broadcast(ctx, a, b, f)
+		failed = err
+		return out
+	}
+	lengths := func(t *tensor.Tensor) *tensor.Tensor {
+		if failed != nil {
+			return nil
+		}
+		out, err := lengthsOf(ctx, t)
 		failed = err
 		return out
 	}
@@ -174,9 +185,9 @@ func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
 
 func divide(x, y float32) float32 { return finite(x / y) }
 
-// lengths returns the lengths of the vectors of channels of t [B,C,…]: [B,1,…], or [1,B,…] if the number of latents equals
+// lengthsOf returns the lengths of the vectors of channels of t [B,C,…]: [B,1,…], or [1,B,…] if the number of latents equals
 // that of channels. There upstream, which drops the axis of channels, divides each channel by the length of another latent.
-func lengths(t *tensor.Tensor) *tensor.Tensor {
+func lengthsOf(ctx context.Context, t *tensor.Tensor) (*tensor.Tensor, error) {
 	n, channels := t.Shape[0], t.Shape[1]
 	shape := append([]int{n, 1}, t.Shape[2:]...)
 	if n == channels {
@@ -184,10 +195,11 @@ func lengths(t *tensor.Tensor) *tensor.Tensor {
 	}
 	out := tensor.New(shape...)
 	plane := tensor.Count(t.Shape[2:])
-	for i := range out.Data {
-		out.Data[i] = length(t.Data[i/plane*channels*plane+i%plane:], channels, plane)
-	}
-	return out
+	return out, imaging.Chunks(ctx, len(out.Data), channels, func(from, to int) {
+		for i := from; i < to; i++ {
+			out.Data[i] = length(t.Data[i/plane*channels*plane+i%plane:], channels, plane)
+		}
+	})
 }
 
 func length(v []float32, n, step int) float32 {

@@ -1,6 +1,7 @@
 package latent
 
 import (
+	"context"
 	"fmt"
 
 	"comfygo/engine"
@@ -36,7 +37,7 @@ func (*LatentComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() 
 
 // Run implements nodes.Node. What sticks out on the right or below is cut off. Video latents [B,C,T,H,W] are put together along
 // time and rows, as upstream does, which is why the place in time is x's and y's, too.
-func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
+func (n *LatentComposite) Run(ctx *nodes.Context) (nodes.Result, error) {
 	to, err := samplesOf("samples_to", n.To)
 	if err != nil {
 		return nodes.Result{}, err
@@ -62,6 +63,9 @@ func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
 	cell := tensor.Count(to.Shape[4:]) // values at a place: 1, or the columns of a video latent
 	for b := range to.Shape[0] {
 		for c := range to.Shape[1] {
+			if err := context.Cause(ctx); err != nil {
+				return nodes.Result{}, err
+			}
 			src := from.Data[(min(b, from.Shape[0]-1)*from.Shape[1]+min(c, from.Shape[1]-1))*from.Shape[2]*from.Shape[3]*cell:]
 			dst := out.Data[(((b*to.Shape[1]+c)*to.Shape[2]+y)*to.Shape[3]+x)*cell:]
 			for r := range h {
@@ -130,7 +134,7 @@ func (*LatentBlend) Spec() nodes.Spec {
 func (*LatentBlend) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. The second latent gets the size of the first.
-func (n *LatentBlend) Run(*nodes.Context) (nodes.Result, error) {
+func (n *LatentBlend) Run(ctx *nodes.Context) (nodes.Result, error) {
 	a, err := samplesOf("samples1", n.Samples1)
 	if err != nil {
 		return nodes.Result{}, err
@@ -145,15 +149,16 @@ func (n *LatentBlend) Run(*nodes.Context) (nodes.Result, error) {
 		}
 	}
 	f, rest := float32(n.Factor), float32(1-n.Factor)
-	out, err := broadcast(a, b, func(x, y float32) float32 { return float32(x*f) + float32(y*rest) })
+	out, err := broadcast(ctx, a, b, func(x, y float32) float32 { return float32(x*f) + float32(y*rest) })
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("mixing latents: %w", err)
 	}
 	return with(n.Samples1, out), nil
 }
 
-// broadcast combines tensors element by element, as torch does: axes of size 1 are repeated, and missing ones in front are of size 1.
-func broadcast(a, b *tensor.Tensor, f func(x, y float32) float32) (*tensor.Tensor, error) {
+// broadcast combines tensors element by element, as torch does: axes of size 1 are repeated, and missing ones in front are of size 1. It looks for
+// an interrupt after each part of the result.
+func broadcast(ctx context.Context, a, b *tensor.Tensor, f func(x, y float32) float32) (*tensor.Tensor, error) {
 	rank := max(len(a.Shape), len(b.Shape))
 	sa, sb := padded(a.Shape, rank), padded(b.Shape, rank)
 	shape := make([]int, rank)
@@ -167,19 +172,30 @@ func broadcast(a, b *tensor.Tensor, f func(x, y float32) float32) (*tensor.Tenso
 		return nil, err
 	}
 	out := tensor.New(shape...)
-	for i := range out.Data {
-		ia, ib := 0, 0
-		for axis, rest, unit := rank-1, i, [2]int{1, 1}; axis >= 0; axis-- {
-			at := rest % shape[axis]
-			rest /= shape[axis]
-			ia += min(at, sa[axis]-1) * unit[0]
-			ib += min(at, sb[axis]-1) * unit[1]
-			unit[0] *= sa[axis]
-			unit[1] *= sb[axis]
-		}
-		out.Data[i] = f(a.Data[ia], b.Data[ib])
+	if len(out.Data) == 0 {
+		return out, nil
 	}
-	return out, nil
+	row, rows := rank-1, shape[:rank-1]
+	stepA, stepB := min(sa[row]-1, 1), min(sb[row]-1, 1)
+	return out, imaging.Chunks(ctx, tensor.Count(rows), shape[row], func(from, to int) {
+		for r := from; r < to; r++ {
+			x, y := a.Data[at(r, rows, sa):], b.Data[at(r, rows, sb):]
+			for i := range out.Data[r*shape[row]:][:shape[row]] {
+				out.Data[r*shape[row]+i] = f(x[i*stepA], y[i*stepB])
+			}
+		}
+	})
+}
+
+// at returns where the n-th row of a tensor begins whose axes but the last have the lengths rows, of which those that are 1 in shape are repeated.
+func at(n int, rows, shape []int) int {
+	out := 0
+	for axis, unit := len(rows)-1, shape[len(rows)]; axis >= 0; axis-- {
+		out += min(n%rows[axis], shape[axis]-1) * unit
+		n /= rows[axis]
+		unit *= shape[axis]
+	}
+	return out
 }
 
 // padded is a shape with axes of size 1 in front.

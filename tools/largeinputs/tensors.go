@@ -31,7 +31,7 @@ var fixed = map[string][]any{
 }
 
 // several are the images of a batch for classes that work on videos or lists.
-const several = 16
+var several = 16
 
 // value returns a large value of a link's type, or nil.
 func value(kind string, n int) any {
@@ -73,7 +73,7 @@ func everyTensorCall() []call {
 			}
 		}
 		if media {
-			out = append(out, call{c.Name, "16 images, or audio, of %d values", func(n int) ([]any, error) { return general(c, n), nil }})
+			out = append(out, call{c.Name, "images, or audio, of %d values", func(n int) ([]any, error) { return general(c, n), nil }})
 		}
 		return true
 	})

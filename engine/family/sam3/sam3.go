@@ -20,14 +20,24 @@ import (
 )
 
 func init() {
-	family.Register(kind{rank: 940})
-	family.Register(kind{rank: 950, multiplex: true})
+	family.Register(Sized(false, grid))
+	family.Register(Sized(true, grid))
 }
 
 // kind registers SAM 3, or SAM 3.1, which follows several objects at a time.
 type kind struct {
 	rank      int
 	multiplex bool
+	grid      int
+}
+
+// Sized returns SAM 3, or with multiplex SAM 3.1, for images of the given number of cells along a side, which the weights do not tell. The published
+// networks look at 72.
+func Sized(multiplex bool, grid int) family.Diffusion {
+	if multiplex {
+		return kind{950, true, grid}
+	}
+	return kind{940, false, grid}
 }
 
 // Name implements family.Family.
@@ -58,7 +68,7 @@ const (
 	theta   = 10000
 	// globals is the number of blocks of the image encoder that attend to the whole image; the others attend within one of windows² windows.
 	globals, windows = 4, 3
-	// grid is the number of cells along a side of the image.
+	// grid is the number of cells along a side of the images that the published networks look at.
 	grid = 72
 	// mostFrames is the largest number of frames that a network may remember; the published ones remember 7.
 	mostFrames = 64
@@ -102,7 +112,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, fmt.Errorf("reading the shape of the network: patch_embed.proj.weight is %v, query_embed.weight %v, resizer.weight %v, maskmem_tpos_enc %v: wanted patches of %d channels, and no axis without values or more than %d frames", patch, table, text, times, rgb, mostFrames)
 	}
 	c := config{
-		multiplex: k.multiplex, grid: grid, patch: patch[2], width: patch[0], depth: s.Count(vision + ".trunk.blocks"), d: level[0], text: text[1],
+		multiplex: k.multiplex, grid: k.grid, patch: patch[2], width: patch[0], depth: s.Count(vision + ".trunk.blocks"), d: level[0], text: text[1],
 		queries: table[0], memory: times[3], frames: times[0], slots: 1,
 	}
 	if k.multiplex {

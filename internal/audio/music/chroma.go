@@ -113,7 +113,11 @@ func constantQ(ctx context.Context, samples []float32, rate int, lowest float64)
 			}
 		}
 		if hop%2 == 0 {
-			hop, sr, y = hop/2, sr/2, halved(y)
+			var err error
+			if y, err = halved(ctx, y); err != nil {
+				return nil, err
+			}
+			hop, sr = hop/2, sr/2
 		}
 	}
 	return out, nil
@@ -187,7 +191,7 @@ func sparse(spectrum []complex128) line {
 }
 
 // halved returns samples of half the rate, through a low-pass filter (a sinc in a Kaiser window).
-func halved(y []float32) []float32 {
+func halved(ctx context.Context, y []float32) ([]float32, error) {
 	const reach, cutoff, beta = 160, 0.48, 6.5
 	var h [2*reach + 1]float64
 	sum := 0.0
@@ -206,13 +210,19 @@ func halved(y []float32) []float32 {
 	}
 	out := make([]float32, (len(y)+1)/2)
 	for i := range out {
+		const part = 1 << 14 // some milliseconds of work
+		if i%part == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		v := 0.0
 		for k := max(0, 2*i-reach); k <= min(len(y)-1, 2*i+reach); k++ {
 			v += h[2*i-k+reach] * float64(y[k])
 		}
 		out[i] = float32(v)
 	}
-	return out
+	return out, nil
 }
 
 // bessel is the modified Bessel function of the first kind of order 0.
