@@ -35,10 +35,10 @@ type View struct {
 // Look looks at an image [1,3,Side,Side] in 0…1.
 func (s *Segmenter) Look(ctx context.Context, image *tensor.Tensor) (*View, error) {
 	run := s.model.runner()
-	if err := run.Check("segmenting an image", s.net.Busiest()); err != nil {
+	if err := run.Check("segmenting an image", s.net.Busiest(0)); err != nil {
 		return nil, err
 	}
-	defer s.model.rt.sessions.Reserve(run.device, s.net.Busiest())()
+	defer s.model.rt.sessions.Reserve(run.device, s.net.Busiest(0))()
 	seen, err := s.net.Look(ctx, run, image)
 	if err != nil {
 		return nil, fmt.Errorf("segmenting an image: %w", err)
@@ -48,25 +48,31 @@ func (s *Segmenter) Look(ctx context.Context, image *tensor.Tensor) (*View, erro
 
 // Detect finds the objects that a text describes; see family.Segmenter.
 func (v *View) Detect(ctx context.Context, text family.SegmentText, boxes *tensor.Tensor) (*family.Segments, error) {
-	run := v.of.model.runner()
-	defer v.of.model.rt.sessions.Reserve(run.device, v.of.net.Busiest())()
+	run, busiest := v.of.model.runner(), v.of.net.Busiest(0)
+	if boxes != nil {
+		busiest = v.of.net.Busiest(boxes.Dim(0))
+		if err := run.Check("finding objects by examples", busiest); err != nil {
+			return nil, err
+		}
+	}
+	defer v.of.model.rt.sessions.Reserve(run.device, busiest)()
 	return v.of.net.Detect(ctx, run, v.seen, text, boxes)
 }
 
 // Segment returns the mask logits [1,1,Side,Side] of the object that a prompt points at.
 func (v *View) Segment(ctx context.Context, p family.SegmentPrompt) (*tensor.Tensor, error) {
 	run := v.of.model.runner()
-	defer v.of.model.rt.sessions.Reserve(run.device, v.of.net.Busiest())()
+	defer v.of.model.rt.sessions.Reserve(run.device, v.of.net.Busiest(0))()
 	return v.of.net.Segment(ctx, run, v.seen, p)
 }
 
 // Track follows objects through a video.
 func (s *Segmenter) Track(ctx context.Context, c family.TrackCall) (*family.Tracks, error) {
 	run := s.model.runner()
-	if err := run.Check("following objects", s.net.Busiest()); err != nil {
+	if err := run.Check("following objects", s.net.Busiest(0)); err != nil {
 		return nil, err
 	}
-	defer s.model.rt.sessions.Reserve(run.device, s.net.Busiest())()
+	defer s.model.rt.sessions.Reserve(run.device, s.net.Busiest(0))()
 	return s.net.Track(ctx, run, c)
 }
 

@@ -20,8 +20,8 @@ type Segmenter interface {
 	Segment(ctx context.Context, run Runner, seen *tensor.Tensor, p SegmentPrompt) (*tensor.Tensor, error)
 	// Track follows objects through a video. It looks at each frame once, in order.
 	Track(ctx context.Context, run Runner, c TrackCall) (*Tracks, error)
-	// Busiest estimates the bytes of activations of the largest of the network's graphs.
-	Busiest() int64
+	// Busiest estimates the bytes of activations of the largest of the network's graphs, when as many boxes are given to Detect.
+	Busiest(boxes int) int64
 }
 
 // SegmentText is a text that describes objects.
@@ -62,6 +62,8 @@ type TrackCall struct {
 	Threshold float32
 	Most      int
 	Interval  int
+	// Room, when set, is called when the number of objects grows, before their masks take memory; its error ends the call.
+	Room func(objects int) error
 	// Progress, when set, is called after each frame.
 	Progress func(done int)
 }

@@ -1,12 +1,22 @@
 package imaging
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Canny finds the edges of a gray image of h rows and w columns, both at least 3, as kornia's canny does with its defaults: a Gaussian of 5x5
-// with sigma 1, Sobel gradients, thinning along the gradient, and edges above low that touch one above high.
-func Canny(gray []float32, h, w int, low, high float64) []bool {
+// with sigma 1, Sobel gradients, thinning along the gradient, and edges above low that touch one above high. It ends with the context's cause.
+func Canny(ctx context.Context, gray []float32, h, w int, low, high float64) ([]bool, error) {
 	const epsilon = 1e-6
-	gx, gy := sobel(blurred(gray, h, w), h, w)
+	smooth, err := blurred(ctx, gray, h, w)
+	if err != nil {
+		return nil, err
+	}
+	gx, gy, err := sobel(ctx, smooth, h, w)
+	if err != nil {
+		return nil, err
+	}
 	magnitude := make([]float32, len(gx))
 	for i := range gx {
 		magnitude[i] = float32(math.Sqrt(float64(float32(gx[i]*gx[i]) + float32(gy[i]*gy[i]) + epsilon)))
@@ -21,6 +31,9 @@ func Canny(gray []float32, h, w int, low, high float64) []bool {
 	weak, strong := make([]bool, len(gx)), []int(nil)
 	edges := make([]bool, len(gx))
 	for y := range h {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		for x := range w {
 			i := y*w + x
 			m := magnitude[i]
@@ -33,7 +46,11 @@ func Canny(gray []float32, h, w int, low, high float64) []bool {
 			}
 		}
 	}
-	for len(strong) > 0 {
+	for steps := 0; len(strong) > 0; steps++ {
+		const part = 1 << 16
+		if steps%part == 0 && ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		i := strong[len(strong)-1]
 		strong = strong[:len(strong)-1]
 		for dy := -1; dy <= 1; dy++ {
@@ -45,7 +62,7 @@ func Canny(gray []float32, h, w int, low, high float64) []bool {
 			}
 		}
 	}
-	return edges
+	return edges, nil
 }
 
 // directions are the neighbors of a pixel from the right one on, clockwise, in steps of 45 degrees.
@@ -67,7 +84,7 @@ func isPeak(m, gx, gy float32, neighbor func(dy, dx int) float32) bool {
 }
 
 // blurred applies the Gaussian; beyond the edges the image is mirrored, the edge itself not repeated.
-func blurred(gray []float32, h, w int) []float32 {
+func blurred(ctx context.Context, gray []float32, h, w int) ([]float32, error) {
 	var kernel [5]float32
 	sum := float32(0)
 	for i := range kernel {
@@ -89,6 +106,9 @@ func blurred(gray []float32, h, w int) []float32 {
 	}
 	rows, out := make([]float32, len(gray)), make([]float32, len(gray))
 	for y := range h {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		for x := range w {
 			v := float32(0)
 			for k, f := range kernel {
@@ -98,6 +118,9 @@ func blurred(gray []float32, h, w int) []float32 {
 		}
 	}
 	for y := range h {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		for x := range w {
 			v := float32(0)
 			for k, f := range kernel {
@@ -106,13 +129,16 @@ func blurred(gray []float32, h, w int) []float32 {
 			out[y*w+x] = v
 		}
 	}
-	return out
+	return out, nil
 }
 
 // sobel returns the gradients; beyond the edges the border pixels are repeated.
-func sobel(gray []float32, h, w int) (gx, gy []float32) {
+func sobel(ctx context.Context, gray []float32, h, w int) (gx, gy []float32, err error) {
 	gx, gy = make([]float32, len(gray)), make([]float32, len(gray))
 	for y := range h {
+		if err := context.Cause(ctx); err != nil {
+			return nil, nil, err
+		}
 		for x := range w {
 			at := func(dy, dx int) float32 {
 				return gray[min(max(y+dy, 0), h-1)*w+min(max(x+dx, 0), w-1)]
@@ -121,5 +147,5 @@ func sobel(gray []float32, h, w int) (gx, gy []float32) {
 			gy[y*w+x] = at(1, -1) - at(-1, -1) + 2*(at(1, 0)-at(-1, 0)) + at(1, 1) - at(-1, 1)
 		}
 	}
-	return gx, gy
+	return gx, gy, nil
 }

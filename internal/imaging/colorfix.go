@@ -3,7 +3,6 @@ package imaging
 import (
 	"context"
 	"math"
-	"slices"
 
 	"comfygo/engine/tensor"
 )
@@ -34,7 +33,7 @@ func WaveletColors(ctx context.Context, content, style *tensor.Tensor) (*tensor.
 func bands(ctx context.Context, t *tensor.Tensor) (high, low *tensor.Tensor, err error) {
 	high, low = tensor.New(t.Shape...), t
 	for level := range waveletLevels {
-		blurred := dilatedBlur(low, 1<<level)
+		blurred := dilatedBlur(ctx, low, 1<<level)
 		if err := context.Cause(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -47,14 +46,14 @@ func bands(ctx context.Context, t *tensor.Tensor) (high, low *tensor.Tensor, err
 }
 
 // dilatedBlur weighs every pixel with eight others, radius apart, by 1, 2 and 1 in both directions. Beyond the edges pixels are
-// repeated; the radius is at most an eighth of the shorter side.
-func dilatedBlur(t *tensor.Tensor, radius int) *tensor.Tensor {
+// repeated; the radius is at most an eighth of the shorter side. An ended context leaves the result unfinished.
+func dilatedBlur(ctx context.Context, t *tensor.Tensor, radius int) *tensor.Tensor {
 	c, h, w := t.Shape[0], t.Shape[1], t.Shape[2]
 	radius = min(radius, max(1, min(h, w)/8))
 	out := tensor.New(t.Shape...)
 	parallel(c*h, w*12, func(from, to int) {
 		sums := make([]float32, w) // of three rows
-		for r := from; r < to; r++ {
+		for r := from; r < to && ctx.Err() == nil; r++ {
 			plane, y := t.Data[r/h*h*w:][:h*w], r%h
 			above, here, below := plane[max(y-radius, 0)*w:][:w], plane[y*w:][:w], plane[min(y+radius, h-1)*w:][:w]
 			for x, v := range here {
@@ -70,9 +69,12 @@ func dilatedBlur(t *tensor.Tensor, radius int) *tensor.Tensor {
 }
 
 // MeanColors returns content with the mean and the deviation that each channel of style has (AdaIN).
-func MeanColors(content, style *tensor.Tensor) *tensor.Tensor {
+func MeanColors(ctx context.Context, content, style *tensor.Tensor) (*tensor.Tensor, error) {
 	out := tensor.New(content.Shape...)
 	for k := range content.Shape[0] {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		mean, deviation := moments(content.Index(k).Data)
 		toMean, toDeviation := moments(style.Index(k).Data)
 		to := out.Index(k).Data
@@ -80,7 +82,7 @@ func MeanColors(content, style *tensor.Tensor) *tensor.Tensor {
 			to[i] = min(max(float32((v-mean)/deviation*toDeviation)+toMean, -1), 1)
 		}
 	}
-	return out
+	return out, nil
 }
 
 func moments(values []float32) (mean, deviation float32) {
@@ -106,24 +108,29 @@ func LabColors(ctx context.Context, content, style *tensor.Tensor) (*tensor.Tens
 	}
 	n := len(out.Data) / 3
 	lab, wanted := make([]float32, 3*n), make([]float32, 3*n)
-	planesToLab(lab, out.Data, n)
-	planesToLab(wanted, style.Data, n)
+	planesToLab(ctx, lab, out.Data, n)
+	planesToLab(ctx, wanted, style.Data, n)
 	for k := range 3 {
-		if err := context.Cause(ctx); err != nil {
+		from, to := lab[k*n:][:n], wanted[k*n:][:n]
+		values, err := sorted(ctx, to)
+		if err != nil {
 			return nil, err
 		}
-		from, to := lab[k*n:][:n], wanted[k*n:][:n]
-		slices.Sort(to)
+		places, err := sortedPlaces(ctx, from)
+		if err != nil {
+			return nil, err
+		}
 		const share = 0.2 // of the other image's luminance
-		for i, place := range sortedPlaces(from) {
+		for i, place := range places {
+			v := values[i]
 			if k == 0 {
-				to[i] = float32(from[place]*(1-share)) + float32(to[i]*share)
+				v = float32(from[place]*(1-share)) + float32(v*share)
 			}
-			out.Data[k*n+int(place)] = to[i]
+			out.Data[k*n+int(place)] = v
 		}
 	}
-	labToPlanes(out.Data, n)
-	return out, nil
+	labToPlanes(ctx, out.Data, n)
+	return out, context.Cause(ctx)
 }
 
 // Matrices between linear RGB and XYZ for D65, and the constants of L*a*b* (CIE 15).
@@ -137,10 +144,13 @@ const (
 	labKappa = 29.0 / 3 * (29.0 / 3) * (29.0 / 3)
 )
 
-// planesToLab converts n pixels, planes of R, G and B in -1…1, to planes of L*, a* and b*.
-func planesToLab(to, from []float32, n int) {
+// planesToLab converts n pixels, planes of R, G and B in -1…1, to planes of L*, a* and b*, or some of them when the context ends.
+func planesToLab(ctx context.Context, to, from []float32, n int) {
 	parallel(n, 200, func(first, last int) {
 		for i := first; i < last; i++ {
+			if i%labPart == 0 && ctx.Err() != nil {
+				return
+			}
 			var linear, f [3]float64
 			for k := range linear {
 				v := min(max((from[k*n+i]+1)*0.5, 0), 1)
@@ -161,10 +171,16 @@ func planesToLab(to, from []float32, n int) {
 	})
 }
 
-// labToPlanes converts planes of n pixels in L*, a* and b* to R, G and B in -1…1.
-func labToPlanes(planes []float32, n int) {
+// labPart is the number of pixels between looks for an interrupt.
+const labPart = 1 << 14
+
+// labToPlanes converts planes of n pixels in L*, a* and b* to R, G and B in -1…1, or some of them when the context ends.
+func labToPlanes(ctx context.Context, planes []float32, n int) {
 	parallel(n, 200, func(first, last int) {
 		for i := first; i < last; i++ {
+			if i%labPart == 0 && ctx.Err() != nil {
+				return
+			}
 			fy := (float64(planes[i]) + 16) / 116
 			f := [3]float64{float64(planes[n+i])/500 + fy, fy, fy - float64(planes[2*n+i])/200}
 			var xyz [3]float64
@@ -188,8 +204,21 @@ func labToPlanes(planes []float32, n int) {
 	})
 }
 
+// sorted returns values from the least to the greatest, NaN last.
+func sorted(ctx context.Context, values []float32) ([]float32, error) {
+	places, err := sortedPlaces(ctx, values)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(values))
+	for i, p := range places {
+		out[i] = values[p]
+	}
+	return out, nil
+}
+
 // sortedPlaces returns the places of values from the least to the greatest; equal ones stay in order, NaN come last.
-func sortedPlaces(values []float32) []int32 {
+func sortedPlaces(ctx context.Context, values []float32) ([]int32, error) {
 	places, other := make([]int32, len(values)), make([]int32, len(values))
 	keys := make([]uint32, len(values))
 	for i, v := range values {
@@ -209,6 +238,9 @@ func sortedPlaces(values []float32) []int32 {
 	}
 	const digit, radix = 11, 1 << 11
 	for shift := 0; shift < 32; shift += digit {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		var starts [radix + 1]int32
 		for _, k := range keys {
 			starts[k>>shift%radix+1]++
@@ -216,12 +248,15 @@ func sortedPlaces(values []float32) []int32 {
 		for i := range radix {
 			starts[i+1] += starts[i]
 		}
-		for _, p := range places {
+		for i, p := range places {
+			if i%(1<<20) == 0 && ctx.Err() != nil { // far apart places are slow to read
+				return nil, context.Cause(ctx)
+			}
 			k := keys[p] >> shift % radix
 			other[starts[k]] = p
 			starts[k]++
 		}
 		places, other = other, places
 	}
-	return places
+	return places, context.Cause(ctx)
 }

@@ -97,6 +97,9 @@ func weighted(dst, src view, cols, rows taps) {
 		w := newWeighing(dst, src, cols, rows)
 		w.places = places
 		for r := from; r < to; r++ {
+			if dst.stopped() {
+				return
+			}
 			n, y := r/dst.h, r%dst.h
 			var lines [4][]float32
 			for j := range rows.per {
@@ -210,6 +213,9 @@ func nearest(dst, src view) {
 	}
 	parallel(dst.n*dst.h, dst.w*dst.c, func(from, to int) {
 		for r := from; r < to; r++ {
+			if dst.stopped() {
+				return
+			}
 			n, y := r/dst.h, r%dst.h
 			first := 0
 			if places != nil {
@@ -239,6 +245,9 @@ func area(dst, src view) {
 		}
 		sums := make([]float32, dst.w)
 		for r := from; r < to; r++ {
+			if dst.stopped() {
+				return
+			}
 			n, rows := r/dst.h, rows[r%dst.h]
 			for c := range dst.c {
 				clear(sums)
@@ -264,7 +273,7 @@ func area(dst, src view) {
 // areaRGB is area for rows of a target of RGB pixels, by vectors.
 func areaRGB(dst, src view, cols rgbWindows, rows []window, from, to int) {
 	sums, last, line := make([]float32, 4*dst.w), make([]float32, 3*src.w+1), make([]float32, 3*dst.w+1)
-	for r := from; r < to; r++ {
+	for r := from; r < to && !dst.stopped(); r++ {
 		n, y := r/dst.h, r%dst.h
 		clear(sums)
 		for at := rows[y].from; at < rows[y].to; at++ {

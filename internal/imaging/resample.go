@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"context"
 	"fmt"
 	"math"
 )
@@ -109,6 +110,11 @@ func newKernel(in, out int, f Filter) kernel {
 // Resize8 resamples an 8-bit image with interleaved channels to the bytes that the Image.resize of Pillow 13 gives. Channels
 // are 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA); as in Pillow colours with alpha are weighted by it except for Nearest.
 func Resize8(pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, error) {
+	return Resize8Context(context.Background(), pix, w, h, channels, outW, outH, f)
+}
+
+// Resize8Context is Resize8 that looks before each pass over the image whether the context has ended.
+func Resize8Context(ctx context.Context, pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, error) {
 	switch {
 	case channels < 1 || channels > 4:
 		return nil, fmt.Errorf("resizing an image: it has %d channels, not 1 to 4", channels)
@@ -130,8 +136,14 @@ func Resize8(pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, erro
 	if h-outH > 0 && h-outH > 2*(w-outW) {
 		pix, h = resampleColumns(pix, w, channels, newKernel(h, outH, f)), outH
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	if w != outW {
 		pix = resampleRows(pix, w, h, channels, newKernel(w, outW, f))
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
 	if h != outH {
 		pix = resampleColumns(pix, outW, channels, newKernel(h, outH, f))

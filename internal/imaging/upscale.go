@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -32,6 +33,11 @@ func Upscale(t *tensor.Tensor, width, height int, method, crop string) (*tensor.
 
 // UpscaleImage is Upscale for images, [B,H,W,C].
 func UpscaleImage(t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
+	return UpscaleImageContext(context.Background(), t, width, height, method, crop)
+}
+
+// UpscaleImageContext is UpscaleImage that ends with the context, within a row of the result.
+func UpscaleImageContext(ctx context.Context, t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
 	if err := checkRank("scaling", t, 4); err != nil {
 		return nil, err
 	}
@@ -39,7 +45,12 @@ func UpscaleImage(t *tensor.Tensor, width, height int, method, crop string) (*te
 		return nil, err
 	}
 	out := tensor.New(t.Shape[0], height, width, t.Shape[3])
-	return out, upscale(pixels(out), pixels(t), method, crop)
+	to := pixels(out)
+	to.ctx = ctx
+	if err := upscale(to, pixels(t), method, crop); err != nil {
+		return nil, err
+	}
+	return out, context.Cause(ctx)
 }
 
 func checkTarget(n, c, width, height int) error {
@@ -126,13 +137,23 @@ func lanczos(dst, src view) error {
 	pix := make([]byte, src.w*src.h*src.c)
 	for n := range src.n {
 		for y := range src.h {
+			if dst.stopped() {
+				return context.Cause(dst.ctx)
+			}
 			src.packRow(pix[y*src.w*src.c:][:src.w*src.c], n, y)
 		}
-		scaled, err := Resize8(pix, src.w, src.h, src.c, dst.w, dst.h, Lanczos)
+		ctx := dst.ctx
+		if ctx == nil {
+			ctx = context.Background()
+		}
+		scaled, err := Resize8Context(ctx, pix, src.w, src.h, src.c, dst.w, dst.h, Lanczos)
 		if err != nil {
 			return err
 		}
 		for y := range dst.h {
+			if dst.stopped() {
+				return context.Cause(dst.ctx)
+			}
 			dst.unpackRow(scaled[y*dst.w*dst.c:][:dst.w*dst.c], n, y)
 		}
 	}

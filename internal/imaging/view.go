@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"context"
 	"fmt"
 
 	"comfygo/engine/tensor"
@@ -12,7 +13,12 @@ type view struct {
 	data           []float32
 	n, c, h, w     int
 	sn, sc, sh, sw int
+	// ctx, when set on the target, ends the work on it.
+	ctx context.Context
 }
+
+// stopped reports whether the work on the target has to end.
+func (v view) stopped() bool { return v.ctx != nil && v.ctx.Err() != nil }
 
 // planes views a [B,C,H,W] tensor.
 func planes(t *tensor.Tensor) view {

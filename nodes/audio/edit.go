@@ -119,7 +119,7 @@ func (*AudioAdjustVolume) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *AudioAdjustVolume) Run(*nodes.Context) (nodes.Result, error) {
+func (n *AudioAdjustVolume) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Audio == nil || n.Volume == 0 {
 		return out(n.Audio), nil
 	}
@@ -131,8 +131,13 @@ func (n *AudioAdjustVolume) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	gain := float32(math.Pow(10, float64(n.Volume)/20))
 	t := tensor.New(n.Audio.Waveform.Shape...)
-	for i, v := range n.Audio.Waveform.Data {
-		t.Data[i] = v * gain
+	err := imaging.Chunks(ctx, len(t.Data), 1, func(from, to int) {
+		for i := from; i < to; i++ {
+			t.Data[i] = n.Audio.Waveform.Data[i] * gain
+		}
+	})
+	if err != nil {
+		return nodes.Result{}, err
 	}
 	return made(t, n.Audio.SampleRate)
 }

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"context"
 	"math"
 
 	"comfygo/engine/media"
@@ -145,11 +146,13 @@ func (n *AudioMerge) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if a.Shape[2] == 0 || b.Shape[2] == 0 {
 		return made(a, rate)
 	}
-	t, err := mixed(a, b, n.Method)
+	t, err := mixed(ctx, a, b, n.Method)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	limitPeak(t)
+	if err := limitPeak(ctx, t); err != nil {
+		return nodes.Result{}, err
+	}
 	return made(t, rate)
 }
 
@@ -213,7 +216,7 @@ func concatenated(axis int, a, b *tensor.Tensor) (*tensor.Tensor, error) {
 }
 
 // mixed combines two waveforms sample by sample, over the length of a. A batch or channel count of 1 is repeated.
-func mixed(a, b *tensor.Tensor, method string) (*tensor.Tensor, error) {
+func mixed(ctx context.Context, a, b *tensor.Tensor, method string) (*tensor.Tensor, error) {
 	shape := []int{0, 0, a.Shape[2]}
 	for i := range 2 {
 		switch {
@@ -234,7 +237,13 @@ func mixed(a, b *tensor.Tensor, method string) (*tensor.Tensor, error) {
 		for c := range shape[1] {
 			row := t.Data[(i*shape[1]+c)*n:][:n]
 			copy(row, rowOf(a, i, c))
-			combine(row, rowOf(b, i, c), method)
+			other := rowOf(b, i, c)
+			err := imaging.Chunks(ctx, n, 4, func(from, to int) {
+				combine(row[from:to], other[min(from, len(other)):min(to, len(other))], method)
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	return t, nil
@@ -273,17 +282,19 @@ func combine(a, b []float32, method string) {
 }
 
 // limitPeak scales a waveform whose peak exceeds full scale. A waveform with NaN is unchanged, as upstream's maximum is NaN then.
-func limitPeak(t *tensor.Tensor) {
+func limitPeak(ctx context.Context, t *tensor.Tensor) error {
 	peak := float32(0)
-	for _, v := range t.Data {
-		if v != v {
-			return
+	err := imaging.Chunks(ctx, len(t.Data), 4, func(from, to int) {
+		for _, v := range t.Data[from:to] { // the maximum with NaN is NaN
+			peak = max(peak, float32(math.Abs(float64(v))))
 		}
-		peak = max(peak, float32(math.Abs(float64(v))))
+	})
+	if err != nil || !(peak > 1) {
+		return err
 	}
-	if peak > 1 {
-		for i := range t.Data {
+	return imaging.Chunks(ctx, len(t.Data), 1, func(from, to int) {
+		for i := from; i < to; i++ {
 			t.Data[i] /= peak
 		}
-	}
+	})
 }

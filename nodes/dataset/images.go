@@ -285,8 +285,11 @@ func resizeEdge(ctx *nodes.Context, images *tensor.Tensor, edge int, byWidth fun
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		pix, err := imaging.Resize8(imaging.ToBytes(images.Index(i).Data), w, h, c, newW, newH, imaging.Lanczos)
+		pix, err := imaging.Resize8Context(ctx, imaging.ToBytes(images.Index(i).Data), w, h, c, newW, newH, imaging.Lanczos)
 		if err != nil {
+			return nodes.Result{}, err
+		}
+		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
 		imaging.FromBytes(out.Index(i).Data, pix)

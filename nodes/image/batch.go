@@ -1,7 +1,9 @@
 package image
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"comfygo/engine/sampling"
@@ -76,13 +78,21 @@ func (*RepeatImageBatch) Spec() nodes.Spec {
 func (*RepeatImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.RepeatedBy("amount") }
 
 // Run implements nodes.Node.
-func (n *RepeatImageBatch) Run(*nodes.Context) (nodes.Result, error) {
+func (n *RepeatImageBatch) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoImage("image")
 	}
-	out, err := imaging.RepeatBatch(n.Image, n.Image.Shape[0]*n.Amount)
-	if err != nil {
+	shape := slices.Clone(n.Image.Shape)
+	shape[0] *= max(n.Amount, 0)
+	if err := imaging.CheckSize("repeated images", shape...); err != nil {
 		return nodes.Result{}, err
+	}
+	out := tensor.New(shape...)
+	for i := range max(n.Amount, 0) {
+		if err := context.Cause(ctx); err != nil {
+			return nodes.Result{}, err
+		}
+		copy(out.Data[i*len(n.Image.Data):], n.Image.Data)
 	}
 	return nodes.Out(out), nil
 }

@@ -57,7 +57,10 @@ func (n *Canny) Run(ctx *nodes.Context) (nodes.Result, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		edges := imaging.Canny(grayOf(n.Image.Index(i)), h, w, n.LowThreshold, n.HighThreshold)
+		edges, err := imaging.Canny(ctx, grayOf(n.Image.Index(i)), h, w, n.LowThreshold, n.HighThreshold)
+		if err != nil {
+			return nodes.Result{}, err
+		}
 		to := out.Index(i).Data
 		for k, edge := range edges {
 			if edge {

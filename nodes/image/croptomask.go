@@ -105,10 +105,10 @@ func (s subject) crop(ctx context.Context, out, image, mask *tensor.Tensor) erro
 	if most := max(s.Width, s.Height); max(h, w) > most {
 		scale := float64(most) / float64(max(h, w))
 		w, h = int(float64(w)*scale), int(float64(h)*scale)
-		if image, err = imaging.UpscaleImage(image, w, h, "lanczos", "disabled"); err != nil {
+		if image, err = imaging.UpscaleImageContext(ctx, image, w, h, "lanczos", "disabled"); err != nil {
 			return err
 		}
-		if mask, err = imaging.UpscaleImage(grayToo(mask), w, h, "lanczos", "disabled"); err != nil {
+		if mask, err = imaging.UpscaleImageContext(ctx, grayToo(mask), w, h, "lanczos", "disabled"); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (s subject) crop(ctx context.Context, out, image, mask *tensor.Tensor) erro
 			}
 		}
 	}
-	scaled, err := imaging.UpscaleImage(part, s.Width, s.Height, "lanczos", "disabled")
+	scaled, err := imaging.UpscaleImageContext(ctx, part, s.Width, s.Height, "lanczos", "disabled")
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (*ImageHistogram) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node. Each histogram has 256 counts; rgb is the mean of the three channels, luminance by BT.709.
-func (n *ImageHistogram) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageHistogram) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) || n.Image.Shape[3] < 3 {
 		return nodes.Result{}, nodes.Errorf("IndexError", "counting an image's values: the input image has less than three channels")
 	}
@@ -73,12 +73,18 @@ func (n *ImageHistogram) Run(*nodes.Context) (nodes.Result, error) {
 	var counts [4][bins]int64
 	frame := n.Image.Index(0)
 	c := frame.Shape[2]
-	for i := 0; i < len(frame.Data); i += c {
-		p := frame.Data[i:][:3]
-		luminance := float32(float32(0.2126*p[0])+float32(0.7152*p[1])) + float32(0.0722*p[2])
-		for k, v := range imaging.ToBytes([]float32{p[0], p[1], p[2], luminance}) {
-			counts[k][v]++
+	const work = 64 // operations of a pixel
+	err := imaging.Chunks(ctx, len(frame.Data)/c, work, func(from, to int) {
+		for i := from; i < to; i++ {
+			p := frame.Data[i*c:][:3]
+			luminance := float32(float32(0.2126*p[0])+float32(0.7152*p[1])) + float32(0.0722*p[2])
+			for k, v := range imaging.ToBytes([]float32{p[0], p[1], p[2], luminance}) {
+				counts[k][v]++
+			}
 		}
+	})
+	if err != nil {
+		return nodes.Result{}, err
 	}
 	lists := make([][]any, 5)
 	for i := range bins {

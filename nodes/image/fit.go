@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -220,7 +221,7 @@ func (*ImageStitch) Sizes(s *nodes.Sizing) nodes.Images {
 
 // Run scales the second image to the first's side (Lanczos) or, without matching, centres the smaller one in the gap's
 // colour (black for colours that are not gray).
-func (n *ImageStitch) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageStitch) Run(ctx *nodes.Context) (nodes.Result, error) {
 	a, b := n.Image1, n.Image2
 	if !isImage(a) {
 		return nodes.Result{}, errNoImage("image1")
@@ -231,17 +232,20 @@ func (n *ImageStitch) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(b) {
 		return nodes.Result{}, errNoImage("image2")
 	}
-	out, err := n.stitch(a, b)
+	out, err := n.stitch(ctx, a, b)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("stitching images: %w", err)
 	}
 	return nodes.Out(out), nil
 }
 
-func (n *ImageStitch) stitch(a, b *tensor.Tensor) (*tensor.Tensor, error) {
+func (n *ImageStitch) stitch(ctx context.Context, a, b *tensor.Tensor) (*tensor.Tensor, error) {
 	beside := n.Direction == "left" || n.Direction == "right"
-	a, b, err := n.align(a, b, beside)
+	a, b, err := n.align(ctx, a, b, beside)
 	if err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	channels := max(a.Shape[3], b.Shape[3])
@@ -258,11 +262,14 @@ func (n *ImageStitch) stitch(a, b *tensor.Tensor) (*tensor.Tensor, error) {
 		shape[axis] = n.Spacing + n.Spacing%2
 		parts = []*tensor.Tensor{parts[0], gap(shape, n.SpacingColor), parts[1]}
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	return imaging.Concat(axis, parts...)
 }
 
 // align gives both batches one length and both images one size along the side where they meet.
-func (n *ImageStitch) align(a, b *tensor.Tensor, beside bool) (*tensor.Tensor, *tensor.Tensor, error) {
+func (n *ImageStitch) align(ctx context.Context, a, b *tensor.Tensor, beside bool) (*tensor.Tensor, *tensor.Tensor, error) {
 	batch := max(a.Shape[0], b.Shape[0])
 	a, err := repeatLast(a, batch)
 	if err != nil {
@@ -279,7 +286,7 @@ func (n *ImageStitch) align(a, b *tensor.Tensor, beside bool) (*tensor.Tensor, *
 		} else {
 			height = int(float64(width) / aspect)
 		}
-		b, err = imaging.UpscaleImage(b, width, height, "lanczos", "disabled")
+		b, err = imaging.UpscaleImageContext(ctx, b, width, height, "lanczos", "disabled")
 		return a, b, err
 	}
 	fit := func(t *tensor.Tensor) (*tensor.Tensor, error) {

@@ -96,7 +96,7 @@ func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, c
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		one, err := imaging.UpscaleImage(img.Slice(i, i+1), width, height, method, crop)
+		one, err := imaging.UpscaleImageContext(ctx, img.Slice(i, i+1), width, height, method, crop)
 		if err != nil {
 			return nodes.Result{}, fmt.Errorf("scaling an image: %w", err)
 		}

@@ -234,7 +234,7 @@ func (f seedFit) colors(ctx context.Context, image, original *tensor.Tensor) (*t
 	case "wavelet":
 		out, err = imaging.WaveletColors(ctx, image, original)
 	default:
-		out = imaging.MeanColors(image, original)
+		out, err = imaging.MeanColors(ctx, image, original)
 	}
 	if err != nil {
 		return nil, err

@@ -46,14 +46,31 @@ func (n *LTXVDurationPredictor) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, nodes.Errorf("ValueError", "%w", err)
 	}
-	return nodes.Out(int64(framesOf(seconds, n.Rate, n.Least, n.Most)), seconds), nil
+	frames, err := n.frames(seconds)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(int64(frames), seconds), nil
+}
+
+// frames is the number of frames of a predicted duration; an error for numbers that are not finite, which a damaged file predicts.
+func (n *LTXVDurationPredictor) frames(seconds float64) (int, error) {
+	for _, v := range []struct {
+		what  string
+		value float64
+	}{{"the duration head predicts", seconds}, {"frame_rate is", n.Rate}, {"min_seconds is", n.Least}, {"max_seconds is", n.Most}} {
+		if v.value-v.value != 0 {
+			return 0, nodes.Errorf("ValueError", "predicting the duration: %s %v, want a finite number", v.what, v.value)
+		}
+	}
+	return framesOf(seconds, n.Rate, n.Least, n.Most), nil
 }
 
 // framesOf is the number of frames of a duration within limits, one more than a multiple of eight. Where that is below the lower limit it is the
 // next one, or the upper limit. Upstream: seconds_to_num_frames.
 func framesOf(seconds, rate, least, most float64) int {
 	const pace = 8
-	rounded := func(s float64) int { return int(math.RoundToEven(min(s*rate, math.MaxInt32))) }
+	rounded := func(s float64) int { return int(math.RoundToEven(max(math.MinInt32, min(s*rate, math.MaxInt32)))) }
 	low, high := max(1, rounded(least)), rounded(most)
 	frames := (max(low, min(rounded(seconds), high))-1)/pace*pace + 1
 	if frames < low {

@@ -131,10 +131,11 @@ func (d *detection) read(images int) error {
 	return nil
 }
 
-// Limits of prompts: the greatest coordinate in pixels, and the number of points, which attend to each other.
+// Limits of prompts: the greatest coordinate in pixels, and the numbers of points and of boxes, which attend to each other.
 const (
 	mostPixels = 1 << 20
 	mostPoints = 1 << 12
+	mostBoxes  = 1 << 12
 )
 
 // readPoints reads points in pixels of an image as those of the network's images.
@@ -187,6 +188,9 @@ func (d *detection) readBoxes(images int) ([]*tensor.Tensor, error) {
 		}
 		if len(list) == 0 {
 			continue
+		}
+		if len(list) > mostBoxes {
+			return nil, nodes.Errorf("ValueError", "reading bboxes: an image has %d boxes, want at most %d", len(list), mostBoxes)
 		}
 		out[i] = tensor.New(len(list), 4)
 		for k, e := range list {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"comfygo/engine"
 	"comfygo/engine/dtype"
@@ -257,5 +259,28 @@ func TestTrackEqualsUpstream(t *testing.T) {
 			}
 			golden.Compare(t, name, found, values(t, stored, "track "+name+" scores"), golden.Tolerance{RMSRel: 1e-4})
 		})
+	}
+}
+
+// TestBounds: more boxes than the network can attend to, and masks that fit no memory, are refused before they take memory.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	many := make([]any, 5000)
+	for i := range many {
+		many[i] = box(1, 1, 5, 5)
+	}
+	m := model(t, "sam31")
+	ctx := nodes.TestContext(t.Context(), nodes.Services{Engine: runtime})
+	if _, err := (&sam3.Detect{Model: m, Image: images("node image", 1), Bboxes: many}).Run(ctx); err == nil || !strings.Contains(err.Error(), "5000 boxes, want at most 4096") {
+		t.Error(err)
+	}
+	began := time.Now()
+	frames := &tensor.Tensor{Shape: []int{1 << 30, 1, 1, 3}, Data: make([]float32, 3)} // a video whose masks take petabytes
+	_, err := (&sam3.VideoTrack{Model: m, Images: frames, InitialMask: discs(2), Interval: 1}).Run(ctx)
+	if err == nil || !strings.Contains(err.Error(), "masks of tracked objects") {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -70,6 +70,11 @@ func (n *VideoTrack) Run(ctx *nodes.Context) (nodes.Result, error) {
 			}
 			return imaging.Upscale(frame, side, side, "bicubic", "")
 		},
+		Room: func(objects int) error {
+			// Each mask is packed, joined with the others, and converted to numbers of 4 bytes; of one frame there are logits at some stages.
+			const bytes, stages = 6, 4
+			return imaging.CheckSize("the masks of tracked objects", objects, max(frames*bytes/4, 1)+8*stages, side, (side+7)/8)
+		},
 		Progress: func(done int) { ctx.Progress(float64(done), float64(frames)) },
 	})
 	if err != nil {
@@ -81,11 +86,7 @@ func (n *VideoTrack) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	var packed any
 	if found.Masks != nil {
-		shape := []int{found.Frames, found.Objects, found.Side, found.Side / 8}
-		if err := imaging.CheckSize("the masks of tracked objects", shape...); err != nil {
-			return nodes.Result{}, err
-		}
-		t := tensor.New(shape...)
+		t := tensor.New(found.Frames, found.Objects, found.Side, found.Side/8)
 		for i, b := range found.Masks {
 			t.Data[i] = float32(b)
 		}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -78,10 +80,75 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestTensorsLook: classes that work for long on one image, latent or sound look for an interrupt within it, at least so many times for so many
+// values, and end with it.
+func TestTensorsLook(t *testing.T) { //nolint:paralleltest // it sets the number of images
+	several = 1 // image of a batch
+	for _, c := range []struct {
+		class       string
+		size, looks int
+	}{
+		{"LatentAdd", 12_000_000, 3},
+		{"LatentSubtract", 12_000_000, 3},
+		{"LatentMultiply", 12_000_000, 3},
+		{"LatentBlend", 12_000_000, 3},
+		{"LatentInterpolate", 12_000_000, 15},
+		{"LatentComposite", 12_000_000, 16},
+		{"SaveAudio", 1_000_000, 100},
+		{"PreviewAudio", 1_000_000, 100},
+		{"AudioMerge", 12_000_000, 12},
+		{"AudioAdjustVolume", 12_000_000, 3},
+		{"WanDancerEncodeAudio", 1_000_000, 1000},
+		{"Canny", 1_000_000, 1000},
+		{"ImageHistogram", 3_000_000, 15},
+		{"ImageScaleBy", 1_000_000, 500},
+		{"ImageCropToMask", 1_000_000, 500},
+		{"ImageStitch", 1_000_000, 3},
+		{"RepeatImageBatch", 1_000_000, 4},
+		{"SeedVR2PostProcessing", 1_000_000, 500},
+	} {
+		t.Run(c.class, func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(tensorCalls, func(e call) bool { return e.Class == c.class })
+			if i < 0 {
+				t.Fatal("there is no such call")
+			}
+			all := &stopped{Context: t.Context(), stop: -1}
+			if err := made(all, t, tensorCalls[i], c.size); err != nil {
+				t.Fatal(err)
+			}
+			if all.looks < c.looks {
+				t.Errorf("%d looks for %d values, want at least %d", all.looks, c.size, c.looks)
+			}
+			for _, part := range []int{1, 2} {
+				s := &stopped{Context: t.Context(), stop: part * (all.looks - 1) / 3}
+				if err := made(s, t, tensorCalls[i], c.size); !errors.Is(err, errStop) {
+					t.Errorf("interrupted at look %d of %d: %v", s.stop, all.looks, err)
+				}
+				if most := s.stop + max(all.looks/4, 8); s.looks > most {
+					t.Errorf("interrupted at look %d of %d, it went on for %d", s.stop, all.looks, s.looks-s.stop)
+				}
+			}
+		})
+	}
+}
+
+// TestCallsThatAreNone refuses numbers beyond the list.
+func TestCallsThatAreNone(t *testing.T) {
+	t.Parallel()
+	if err := run([]string{"-one", "100000", "-size", "10"}, io.Discard); err == nil || !strings.Contains(err.Error(), "there are calls 0 to") {
+		t.Error(err)
+	}
+}
+
 func runWith(ctx context.Context, t *testing.T, number int) error {
 	t.Helper()
 	const size = 400
-	c := slices.Concat(meshCalls, splatCalls)[number]
+	return made(ctx, t, slices.Concat(meshCalls, splatCalls)[number], size)
+}
+
+func made(ctx context.Context, t *testing.T, c call, size int) error {
+	t.Helper()
 	class, ok := nodes.Default().Get(c.Class)
 	if !ok {
 		t.Fatalf("there is no class %s", c.Class)

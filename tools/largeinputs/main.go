@@ -52,10 +52,10 @@ func run(args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	several = max(o.images, 1)
 	if o.one >= len(calls) {
 		return fmt.Errorf("-one %d: there are calls 0 to %d", o.one, len(calls)-1)
 	}
+	several = max(o.images, 1)
 	if o.one >= 0 {
 		r, err := measure(calls[o.one], o)
 		if err != nil {

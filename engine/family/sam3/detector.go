@@ -47,8 +47,12 @@ func (m *model) Detect(ctx context.Context, run family.Runner, seen *tensor.Tens
 		if err != nil {
 			return nil, err
 		}
+		inside, err := alignRegions(ctx, found["features"], boxes)
+		if err != nil {
+			return nil, err
+		}
 		n := boxes.Dim(0)
-		in = append(in, family.Floats("examples", &tensor.Tensor{Shape: []int{1, n, 4}, Data: boxes.Data}), family.Floats("inside", alignRegions(found["features"], boxes)),
+		in = append(in, family.Floats("examples", &tensor.Tensor{Shape: []int{1, n, 4}, Data: boxes.Data}), family.Floats("inside", inside),
 			family.Floats("box places", boxPlaces(boxes, m.d)))
 	}
 	out, err := run.Run(ctx, m.detector(boxes != nil), in, "scores", "boxes", "masks")
@@ -88,10 +92,13 @@ func boxPlaces(boxes *tensor.Tensor, d int) *tensor.Tensor {
 
 // alignRegions averages features [1,C,h,w] within the cells of a grid of roi² in each box [N,4] (center, width, height): [N,C,roi,roi]. Each cell takes as
 // many samples as it has features along a side. Source: He and others, "Mask R-CNN", as torchvision.ops.roi_align without aligned.
-func alignRegions(x, boxes *tensor.Tensor) *tensor.Tensor {
+func alignRegions(ctx context.Context, x, boxes *tensor.Tensor) (*tensor.Tensor, error) {
 	n, c, h, w := boxes.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)
 	out := tensor.New(n, c, roi, roi)
 	for i := range n {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		b := boxes.Data[4*i:]
 		x1, y1 := (b[0]-0.5*b[2])*float32(w), (b[1]-0.5*b[3])*float32(h)
 		x2, y2 := (b[0]+0.5*b[2])*float32(w), (b[1]+0.5*b[3])*float32(h)
@@ -114,7 +121,7 @@ func alignRegions(x, boxes *tensor.Tensor) *tensor.Tensor {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // tap is a share of an element.

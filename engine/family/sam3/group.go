@@ -55,6 +55,13 @@ func (g *group) most() int {
 // follow follows the objects.
 func (g *group) follow() (*family.Tracks, error) {
 	g.rest = map[int]*remembered{}
+	counted := 0
+	if g.call.Initial != nil {
+		counted = g.call.Initial.Dim(0)
+		if err := g.room(counted); err != nil {
+			return nil, err
+		}
+	}
 	frames := make([][]byte, g.call.Frames)
 	for frame := range frames {
 		seen, err := g.look(frame)
@@ -63,6 +70,12 @@ func (g *group) follow() (*family.Tracks, error) {
 		}
 		if err := g.advance(frame, seen); err != nil {
 			return nil, err
+		}
+		if n := g.count(); n > counted {
+			if err := g.room(n); err != nil {
+				return nil, err
+			}
+			counted = n
 		}
 		for i := range g.count() {
 			mask := g.high.Index(i)
@@ -78,9 +91,9 @@ func (g *group) follow() (*family.Tracks, error) {
 		return out, nil
 	}
 	size := out.Objects * g.side() * g.side() / 8
-	for _, f := range frames { // objects that were found later have no mask in earlier frames
-		out.Masks = append(out.Masks, f...)
-		out.Masks = append(out.Masks, make([]byte, size-len(f))...)
+	out.Masks = make([]byte, len(frames)*size)
+	for i, f := range frames { // objects that were found later have no mask in earlier frames
+		copy(out.Masks[i*size:], f)
 	}
 	return out, nil
 }

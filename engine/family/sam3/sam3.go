@@ -169,12 +169,17 @@ func (*model) Predict(context.Context, family.Runner, family.Call) (*tensor.Tens
 }
 
 // Memory implements family.Denoiser.
-func (m *model) Memory([]int, int) int64 { return m.Busiest() }
+func (m *model) Memory([]int, int) int64 { return m.Busiest(0) }
 
 // Busiest implements family.Segmenter.
-func (m *model) Busiest() int64 {
+func (m *model) Busiest(boxes int) int64 {
+	const tokens = 32
 	most := m.activations.Of(m.trunk(), nil)
-	most = max(most, m.activations.Of(m.detector(false), map[string]int{"T": 32}))
+	if boxes > 0 {
+		inside := int64(4) * int64(boxes) * int64(m.d) * roi * roi // outside the graph
+		most = max(most, m.activations.Of(m.examples(), nil), inside+m.activations.Of(m.detector(true), map[string]int{"T": tokens, "N": boxes}))
+	}
+	most = max(most, m.activations.Of(m.detector(false), map[string]int{"T": tokens}))
 	return max(most, m.activations.Of(m.remember(), map[string]int{"B": 1}))
 }
 

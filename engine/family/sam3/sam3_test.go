@@ -318,7 +318,12 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One product of the queries' masks alone takes 10·288² numbers, and one of the memory's input 32·1152².
-	if n := d.(family.Segmenter).Busiest(); n < 4*1152*1152 || n != d.Memory(nil, 0) {
+	n := d.(family.Segmenter).Busiest(0)
+	if n < 4*1152*1152 || n != d.Memory(nil, 0) {
 		t.Errorf("%d bytes", n)
+	}
+	// The features of a box take 32·7² numbers.
+	if boxes := d.(family.Segmenter).Busiest(1 << 20); boxes < 4*32*7*7<<20 {
+		t.Errorf("%d bytes with 2^20 boxes, %d without", boxes, n)
 	}
 }

@@ -79,6 +79,14 @@ func (t *tracker) look(i int) (*tensor.Tensor, error) {
 	return t.Look(t.ctx, t.run, frame)
 }
 
+// room asks whether the masks of so many objects fit the memory.
+func (t *tracker) room(objects int) error {
+	if t.call.Room == nil {
+		return nil
+	}
+	return t.call.Room(objects)
+}
+
 // progress tells of a frame that is done.
 func (t *tracker) progress(done int) {
 	if t.call.Progress != nil {
@@ -211,6 +219,9 @@ const (
 
 // followEach follows each object by itself, as SAM 3 does.
 func (t *tracker) followEach() (*family.Tracks, error) {
+	if err := t.room(t.call.Initial.Dim(0)); err != nil {
+		return nil, err
+	}
 	initial, err := t.binary(t.call.Initial, givenThreshold)
 	if err != nil {
 		return nil, err
