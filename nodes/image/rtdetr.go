@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/coco"
 	"comfygo/internal/draw"
 	"comfygo/internal/imaging"
 	"comfygo/internal/pyjson"
@@ -41,10 +41,6 @@ func (*DrawBBoxes) Sizes(s *nodes.Sizing) nodes.Images {
 	}
 	return nodes.UnknownImages()
 }
-
-// cocoClasses are the labels of COCO's 80 classes; their order defines their colors. Other labels are not
-// shown.
-var cocoClasses = strings.Split("person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop|mouse|remote|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier|toothbrush", "|")
 
 // labelColors are the colors of classes in turn.
 var labelColors = [][]byte{{255, 0, 0}, {0, 200, 0}, {0, 0, 255}, {255, 165, 0}, {128, 0, 128}, {0, 255, 255}, {255, 20, 147}, {100, 149, 237}}
@@ -100,7 +96,7 @@ func (n *DrawBBoxes) Run(ctx *nodes.Context) (nodes.Result, error) {
 			color := slices.Concat(labelColors[max(d.class, 0)%len(labelColors)], []byte{255})[:c]
 			canvas.Outline(int(d.x), int(d.y), int(d.x2), int(d.y2), border, color)
 			if d.class >= 0 {
-				text := fmt.Sprintf("%s %.2f", cocoClasses[d.class], d.score)
+				text := fmt.Sprintf("%s %.2f", coco.Classes[d.class], d.score)
 				canvas.Text(draw.Text{Face: face, Text: text}, d.x+margin, d.y+margin, color, nil)
 			}
 		}
@@ -157,7 +153,7 @@ func detectionsOf(list []any) ([]detection, error) {
 			return nil, nodes.Errorf("TypeError", "drawing boxes: the score of a box is no number")
 		}
 		label, _ := gotten(box, "label", nil).(string)
-		out[i] = detection{rect: r, x2: r.x + r.width, y2: r.y + r.height, class: slices.Index(cocoClasses, label), score: float64(float32(score))}
+		out[i] = detection{rect: r, x2: r.x + r.width, y2: r.y + r.height, class: slices.Index(coco.Classes, label), score: float64(float32(score))}
 		for _, key := range []string{"x", "y", "width", "height"} {
 			v, _ := box.Get(key)
 			_, isFloat := v.(float64)

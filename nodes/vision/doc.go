@@ -1,4 +1,5 @@
-// Package vision has the classes that find something in images by a network of their own: the foreground (comfy_extras.nodes_bg_removal).
+// Package vision has the classes that find something in images by a network of their own: the foreground (comfy_extras.nodes_bg_removal), and objects
+// (comfy_extras.nodes_rtdetr, whose class that draws boxes is in package image).
 package vision
 
 import (

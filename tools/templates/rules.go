@@ -30,7 +30,7 @@ var diffusion = rules("model ",
 	`^qwen_image|^firered`, "Qwen-Image", `^z_image`, "Z-Image", `^flux.?2`, "Flux.2", `fill-dev`, "Flux.1 Fill", `schnell`, "Flux.1 schnell", `^flux`, "Flux.1", `^anima`, "Anima",
 	`^pid_`, "PiD", `^pixeldit`, "PixelDiT", `^omnigen2`, "OmniGen2", `^krea2`, "Krea 2", `^chroma-radiance`, "Chroma Radiance", `^chroma1`, "Chroma", `^longcat`, "LongCat-Image",
 	`^ovis`, "Flux.1", `^kandinsky5`, "Kandinsky 5", `^ideogram`, "Ideogram 4", `^boogu`, "Boogu", `^lens`, "Lens", `^mage_flow`, "Mage-Flow", `^joyai`, "JoyImage", `^ernie`, "ERNIE-Image",
-	`^minimax_h3`, "MiniMax H3", `^minimax_music`, "MiniMax Music 3", `^seedvr2`, "SeedVR2", `^rt_detr`, "RT-DETR", `^sam3`, "SAM 3", `^triposplat`, "TripoSplat", `^void_|^cogvideo`, "CogVideoX",
+	`^minimax_h3`, "MiniMax H3", `^minimax_music`, "MiniMax Music 3", `^seedvr2`, "SeedVR2", `^rt_detr`, "RT-DETR v4", `^sam3`, "SAM 3", `^triposplat`, "TripoSplat", `^void_|^cogvideo`, "CogVideoX",
 	`^wan_animate_2`, "Wan Animate 2", `animate`, "Wan 2.2 Animate", `scail.?2`, "Wan 2.1 SCAIL 2", `scail`, "Wan 2.1 SCAIL", `dancer`, "WanDancer", `s2v`, "Wan 2.2 S2V", `humo`, "Wan 2.1 HuMo", `vace`, "Wan 2.1 VACE",
 	`wan2\.2.*camera`, "Wan 2.2 Fun Camera", `camera`, "Wan 2.1 Fun Camera", `^causal`, "Wan 2.1 Causal AR", `ti2v_5b`, "Wan 2.2 5B", `^wan|^chrono_edit`, "Wan 2.1",
 )

@@ -60,6 +60,7 @@ import (
 	_ "comfygo/engine/family/qwen35"
 	_ "comfygo/engine/family/qwenimage"
 	_ "comfygo/engine/family/radiance"
+	_ "comfygo/engine/family/rtdetr"
 	_ "comfygo/engine/family/sam3"
 	_ "comfygo/engine/family/sd15"
 	_ "comfygo/engine/family/sd2"

@@ -47,6 +47,9 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		run.Role = family.RoleDiffusion
 		if s, ok := d.(family.Segmenter); ok {
 			note("segmentation model", exerciseSegmenter(ctx, s, run))
+		} else if n, ok := d.(family.Detector); ok {
+			_, _, err := n.Detect(ctx, run, tensor.New(1, 3, n.Side(), n.Side()))
+			note("object detection model", err)
 		} else {
 			note("diffusion model", exerciseDiffusion(ctx, d, run))
 		}

@@ -40,7 +40,6 @@ var families = []recognised{
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
-	{name: "RT-DETR", kind: "object detection model", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.0.0.weight", "projections.0.0.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.10.blocks.0.weight"}},
 	{name: "Stable Video Diffusion (of an unknown size)", all: []string{"input_blocks.1.1.time_stack.*"}},
