@@ -28,6 +28,7 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		Text:          computeType(cfg.TextType, cfg.ForceFP32),
 		Graphs:        cfg.CUDAGraphs,
 		Int8:          cfg.CPUInt8 && !m.cuda(),
+		NoAMX:         cfg.NoAMX,
 		VAEOnCPU:      cfg.VAEOnCPU,
 		TextOnCPU:     sparing,
 		Budget:        modelBudget(cfg),

@@ -48,6 +48,7 @@ func TestEngineFlags(t *testing.T) {
 		"--disable-pinned-memory": func(c engine.Config) bool { return c.Pinned == 0 },
 		"--cuda-graphs":           func(c engine.Config) bool { return c.Graphs },
 		"--cpu-int8":              func(c engine.Config) bool { return c.Int8 },
+		"--no-amx":                func(c engine.Config) bool { return c.NoAMX },
 		"--cpu-vae":               func(c engine.Config) bool { return c.VAEOnCPU },
 		"--force-fp32":            func(c engine.Config) bool { return c.UNet == dtype.F32 && c.VAE == dtype.F32 && c.Text == dtype.F32 },
 		"--force-fp16":            func(c engine.Config) bool { return c.UNet == dtype.F16 },

@@ -95,6 +95,7 @@ type Config struct {
 	LoadTimeout float64 // seconds for the import of one pack; 0: ten minutes
 	FFmpeg      string  // path of the program, or of the folder that holds it
 	CUDAGraphs  bool    // steps on a GPU are captured
+	NoAMX       bool    // the CPU multiplies without AMX
 	CPUInt8     bool    // linear layers of diffusion models multiply in 8-bit integers on the CPU
 	NoModels    bool    // models are not run, the library is not needed
 	ONNXRuntime string  // path of the library, or of the folder that holds it

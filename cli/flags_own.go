@@ -15,6 +15,7 @@ var own = []*spec{
 	{name: "--no-models", kind: kindSwitch, section: ownSection, help: "this server runs no models: the ONNX Runtime library is not looked for, and /ready does not ask for it"},
 	{name: "--cuda-graphs", kind: kindSwitch, section: ownSection, help: "on a GPU, capture sampling steps and launch each as one CUDA graph; sizes are captured once each (not tried on a real GPU yet)"},
 	{name: "--cpu-int8", kind: kindSwitch, section: ownSection, help: "on the CPU, multiply linear layers of diffusion models in 8-bit integers: faster, and images differ slightly; saved in their metadata (needs AVX2; fastest with VNNI)"},
+	{name: "--no-amx", kind: kindSwitch, section: ownSection, help: "on the CPU, multiply without AMX, for comparing: results differ in the last places"},
 	{name: "--ffmpeg", kind: kindString, metavar: "PATH", section: ownSection, help: "the program ffmpeg, or the folder that holds ffmpeg and ffprobe (default: from PATH)"},
 	{name: "--python", kind: kindString, metavar: "PATH", section: ownSection, help: "the Python interpreter that runs node packs; none: run no Python (default: that of a virtual environment in the base folder, else python3)"},
 	{name: "--comfyui", kind: kindString, metavar: "DIR", section: ownSection, help: "a ComfyUI checkout: its modules serve the node packs, and its node classes are offered where comfygo has none (default: the base folder, if it is one)"},

@@ -60,6 +60,7 @@ func (ns namespace) config() Config {
 		NoModels:          ns.on("no_models"),
 		CUDAGraphs:        ns.on("cuda_graphs"),
 		CPUInt8:           ns.on("cpu_int8"),
+		NoAMX:             ns.on("no_amx"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),

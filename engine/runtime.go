@@ -36,6 +36,8 @@ type Config struct {
 	// Int8 has the linear layers of diffusion models and ControlNets multiply in 8-bit integers, on CPUs for which ort.HasInt8
 	// returns true.
 	Int8 bool
+	// NoAMX keeps linear layers from AMX, in the whole process and for good.
+	NoAMX bool
 	// UNet, VAE and Text are the compute types on CUDA; Invalid picks float16 for U-Net and text, float32 for the VAE.
 	// The CPU computes in float32.
 	UNet, VAE, Text dtype.DType
@@ -101,6 +103,9 @@ func New(cfg Config) *Runtime {
 	}
 	if cfg.Families == nil {
 		cfg.Families = family.Default
+	}
+	if cfg.NoAMX {
+		ort.DisableAMX()
 	}
 	rt := &Runtime{cfg: cfg}
 	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
@@ -190,6 +195,7 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 	rt.refused = nil
 	rt.block, rt.linear = lib.NchwcBlock(), lib.HasLinear()
 	rt.lib = lib
+	rt.cfg.Log.Debug("models on the CPU use the engine's own kernels", "kernels", ort.Kernels(), "int8", ort.Int8Kernels())
 	return lib, nil
 }
 

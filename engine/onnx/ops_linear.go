@@ -47,7 +47,7 @@ func (g *Graph) Linear(form LinearForm, x, w, bias, sum *Value) *Value {
 	if sum != nil {
 		in = append(in, sum)
 	}
-	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode}, attr{"remember", keep}, attr{"int8", narrow})
+	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode}, attr{"remember", keep}, attr{"narrow", narrow})
 }
 
 // Conv3x3 is a 3x3 convolution of x [B,I,H,W] in float32 with stride one and a border of zeros, for a weight [O,I,3,3] of any

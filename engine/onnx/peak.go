@@ -273,7 +273,7 @@ func (p *peak) scratch(n *node) []int64 {
 		const packedRows, fewRows, depth = 128 * 12, 64 * 12, 1280 // linear.c
 		x := n.in[1]
 		width := x.Dim(-1).N
-		if n.number("int8") != 0 {
+		if n.number("narrow") == 1 {
 			const strip, group, columns = 12, 12 * (256 + 4), 256 // int8.h
 			strips := (p.bytes(x)/int64(4*width) + strip - 1) / strip
 			return []int64{min(strips, packedRows/strip) * int64((width+columns-1)/columns) * group}
@@ -282,7 +282,7 @@ func (p *peak) scratch(n *node) []int64 {
 		if width > depth {
 			rows = fewRows
 		}
-		return []int64{min(p.bytes(x), int64(4*rows*width))}
+		return []int64{min(p.bytes(x)*3/2, int64(4*rows*width))} // parts of numbers, on CPUs with AMX, take half as much again
 	case "Conv3x3":
 		return p.tiles(n)
 	}

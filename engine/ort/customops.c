@@ -192,10 +192,11 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   k->kind = whole(op)->kind;
   k->simd = cg_simd_of_cpu();
   k->simd8 = cg_int8_of_cpu();
+  k->tiles = cg_tiles_of_cpu();
   OrtStatus *st = api->KernelInfoGetAllocator(info, OrtMemTypeDefault, &k->arena);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "gated", &k->gated);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "remember", &k->remember);
-  if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "int8", &k->int8);
+  if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "narrow", &k->narrow);
   if (st == NULL && k->remember) st = memo_of(api, info, &k->memo);
   if (st == NULL && k->kind == WIDEN_BLOCKED) {
     st = api->KernelInfoGetAttribute_int64(info, "block", &k->block);

@@ -42,17 +42,19 @@
 //     the bytes Data encode (package engine/quant): Blocks are its block scales, Scales one float32 factor, or one for
 //     each row; first is the row of Blocks and Scales at which Data begins.
 //
-//   - Linear(W, X, Bias?, Sum?) with attributes gated, remember and int8 is X·Wᵀ + Bias + Sum for a W [N,K] of float16, bfloat16 or
+//   - Linear(W, X, Bias?, Sum?) with attributes gated, remember and narrow is X·Wᵀ + Bias + Sum for a W [N,K] of float16, bfloat16 or
 //     float32 and X [..,K]. With gated 1 it is the first half of its columns times the exact GELU of the others. With
 //     remember 1 the session keeps the last X and result and copies the result while X stays the same; Session.Kept counts
-//     the bytes, SessionSpec.MostKept bounds them. With int8 1, 64 rows of X or more and a CPU for which HasInt8 returns true, rows of X and W
+//     the bytes, SessionSpec.MostKept bounds them. With narrow 1, 64 rows of X or more and a CPU for which HasInt8 returns true, rows of X and W
 //     are rounded to multiples of a 127th of their largest magnitude (X of a 63rd where Int8Kernels is "AVX2"), 256 columns at a time, and multiplied as integers.
+//     With narrow 2 and AMX both are rounded to bfloat16. On CPUs with AMX the products of float32 are sums of those of bfloat16 parts (tiles.h), with errors no
+//     larger than those of float32 products; numbers below 1e-38 may count as zeros.
 //
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
 //     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images.
 //
 //   - GroupNorm(X, Weight, Bias, Shift?) normalises X [B,C,..] plus Shift [B,C] in groups of channels; SiLU follows when silu is set.
 //
-// Linear, Conv3x3 and GroupNorm need AVX-512, or AVX2 with FMA and F16C: see Kernels. Their results are the same to the bit with either. After is ignored: it only makes the
+// Linear, Conv3x3 and GroupNorm need AVX-512, or AVX2 with FMA and F16C: see Kernels. Their results are the same to the bit with either; with AMX those of Linear differ in the last places. After is ignored: it only makes the
 // conversion wait until that value is there, so that the wide copy of a weight lives no longer than its use. With it the stored weights stay mapped from the user's file.
 package ort

@@ -37,8 +37,8 @@ cg_group cg_group_of(const cg_linear *l, size_t task) {
   return g;
 }
 
-void cg_finish_strip(const cg_linear *l, const cg_group *g, size_t strip, const float *tiles, size_t step) {
-  size_t row = l->from + strip * CG_MR, rows = cg_least(CG_MR, l->rows - row);
+void cg_finish_strip(const cg_linear *l, const cg_group *g, size_t strip, size_t height, const float *tiles, size_t step) {
+  size_t row = l->from + strip * height, rows = cg_least(height, l->rows - row);
   size_t own = l->k->gated ? g->panels / 2 : g->panels;
   for (size_t i = 0; i < own; i++) {
     const float *bias = l->bias ? l->bias + g->row[i] : NULL;
@@ -76,31 +76,47 @@ static void panels(void *arg, size_t task) {
       for (size_t i = 0; i < g.panels; i++) {
         l->simd->gemm.tile((const float *)l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
       }
-      if (at + n == l->depth) cg_finish_strip(l, &g, s, t, step);
+      if (at + n == l->depth) cg_finish_strip(l, &g, s, CG_MR, t, step);
     }
   }
   cg_free(l->k, panel);
 }
 
+static cg_form plain(const cg_linear *l) {
+  return (cg_form){CG_MR, l->depth <= DEPTH ? STRIPS : FEW_STRIPS, CG_MR * l->depth * sizeof(float), strip, panels};
+}
+
 // form is the form that a layer is computed in.
 static cg_form form(const cg_linear *l) {
-  if (l->k->int8 && l->rows >= FEW_ROWS && l->k->simd8) return cg_form8(l);
-  return (cg_form){l->depth <= DEPTH ? STRIPS : FEW_STRIPS, CG_MR * l->depth * sizeof(float), strip, panels};
+  if (l->k->narrow == CG_NARROW_INT8 && l->rows >= FEW_ROWS && l->k->simd8) return cg_form8(l);
+  return l->k->tiles ? cg_form_tiles(l) : plain(l);
+}
+
+// compute computes the rows from l->from on, at most the strips of a form.
+static OrtStatus *compute(OrtKernelContext *ctx, cg_linear *l, const cg_form *f, size_t rows) {
+  const cg_kernel *k = l->k;
+  size_t own = (size_t)CG_NR * (k->gated ? CG_GROUP / 2 : CG_GROUP), tasks = (l->cols + own - 1) / own;
+  l->strips = (rows + f->height - 1) / f->height;
+  OrtStatus *st = k->api->KernelContext_ParallelFor(ctx, f->strip, l->strips, 0, l);
+  if (st == NULL && !l->odd) st = k->api->KernelContext_ParallelFor(ctx, f->panels, tasks, 0, l);
+  if (st == NULL && l->failed) st = k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
+  return st;
 }
 
 static OrtStatus *multiply(const cg_kernel *k, OrtKernelContext *ctx, cg_linear *l) {
-  cg_form f = form(l);
-  size_t strips = (l->rows + CG_MR - 1) / CG_MR;
-  size_t own = (size_t)CG_NR * (k->gated ? CG_GROUP / 2 : CG_GROUP), tasks = (l->cols + own - 1) / own;
-  l->packed = cg_alloc(k, cg_least(strips, f.strips) * f.strip_bytes);
+  cg_form f = form(l), p = plain(l);
+  size_t most = cg_least(f.strips, (l->rows + f.height - 1) / f.height), rows = most * f.height;
+  // The plain form, which takes over where numbers are odd, packs the same rows into no more memory.
+  l->packed = cg_alloc(k, most * f.strip_bytes);
   if (l->packed == NULL) return k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
   OrtStatus *st = NULL;
-  for (size_t done = 0; done < strips && st == NULL; done += l->strips) {
-    l->from = done * CG_MR;
-    l->strips = cg_least(f.strips, strips - done);
-    st = k->api->KernelContext_ParallelFor(ctx, f.strip, l->strips, 0, l);
-    if (st == NULL) st = k->api->KernelContext_ParallelFor(ctx, f.panels, tasks, 0, l);
-    if (st == NULL && l->failed) st = k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
+  for (l->from = 0; l->from < l->rows && st == NULL; l->from += rows) {
+    size_t n = cg_least(rows, l->rows - l->from);
+    st = compute(ctx, l, &f, n);
+    if (st == NULL && l->odd) {
+      l->odd = 0;
+      st = compute(ctx, l, &p, n);
+    }
   }
   cg_free(k, l->packed);
   return st;

@@ -2,19 +2,33 @@ package ort
 
 // #include "int8.h"
 // #include "simd.h"
+// #include "tiles.h"
 import "C"
 
 // Kernels names the instructions of this CPU that the engine's own operators for linear layers, convolutions and norms (Linear,
-// Conv3x3 and GroupNorm of domain comfygo) use: "AVX-512", "AVX2" (with FMA and F16C), or "" if it runs none of them.
+// Conv3x3 and GroupNorm of domain comfygo) use: "AMX with AVX-512", "AVX-512", "AVX2" (with FMA and F16C), or "" if it runs none of
+// them.
 func Kernels() string {
-	switch s := C.cg_simd_of_cpu(); {
+	s, t := C.cg_simd_of_cpu(), C.cg_tiles_of_cpu()
+	switch {
 	case s == nil:
 		return ""
-	case s.lanes == 16:
+	case t != nil:
+		return C.GoString(t.name) + " with " + vectors(s)
+	}
+	return vectors(s)
+}
+
+// vectors names the instructions of vector kernels.
+func vectors(s *C.cg_simd) string {
+	if s.lanes == 16 {
 		return "AVX-512"
 	}
 	return "AVX2"
 }
+
+// DisableAMX keeps operators of sessions that are made from now on from AMX.
+func DisableAMX() { C.cg_disable_tiles() }
 
 // HasLinear reports that this CPU runs the engine's own operators (see Kernels).
 func (r *Runtime) HasLinear() bool { return Kernels() != "" }

@@ -37,10 +37,10 @@ static void panels(void *arg, size_t task) {
       for (size_t i = 0; i < g.panels; i++) {
         l->k->simd8->tile((const cg_strip8 *)l->packed + s * all + at, panel + i * n, n, t + i * step, at > 0);
       }
-      if (at + n == all) cg_finish_strip(l, &g, s, t, step);
+      if (at + n == all) cg_finish_strip(l, &g, s, CG_MR, t, step);
     }
   }
   cg_free(l->k, panel);
 }
 
-cg_form cg_form8(const cg_linear *l) { return (cg_form){STRIPS, cg_groups8(l->depth) * sizeof(cg_strip8), strip, panels}; }
+cg_form cg_form8(const cg_linear *l) { return (cg_form){CG_MR, STRIPS, cg_groups8(l->depth) * sizeof(cg_strip8), strip, panels}; }

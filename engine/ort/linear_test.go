@@ -162,7 +162,7 @@ func testLinear(t *testing.T) {
 			if c.gated {
 				gated = 1
 			}
-			near(t, o.run(t, "Linear", map[string][]int64{"gated": {gated}, "remember": {0}, "int8": {0}}), o.linear(c.rows, c.depth, c.cols, c.gated), 3e-5)
+			near(t, o.run(t, "Linear", map[string][]int64{"gated": {gated}, "remember": {0}, "narrow": {0}}), o.linear(c.rows, c.depth, c.cols, c.gated), 3e-5)
 		})
 	}
 }
@@ -201,10 +201,10 @@ func testLinearInt8(t *testing.T) {
 			if c.gated {
 				gated, tolerance = 1, 0.2
 			}
-			attrs := map[string][]int64{"gated": {gated}, "remember": {0}, "int8": {1}}
+			attrs := map[string][]int64{"gated": {gated}, "remember": {0}, "narrow": {1}}
 			got := o.run(t, "Linear", attrs)
 			near(t, got, o.linear(c.rows, c.depth, c.cols, c.gated), tolerance)
-			attrs["int8"] = []int64{0}
+			attrs["narrow"] = []int64{0}
 			if slices.Equal(got, o.run(t, "Linear", attrs)) {
 				t.Error("the products are those of float32")
 			}
@@ -227,7 +227,7 @@ func testLinearInt8Edges(t *testing.T) {
 	}
 	o.x[4*depth+7] = float32(math.NaN())
 	o.x[5*depth+259] = float32(math.Inf(-1))
-	attrs := map[string][]int64{"gated": {0}, "remember": {0}, "int8": {1}}
+	attrs := map[string][]int64{"gated": {0}, "remember": {0}, "narrow": {1}}
 	got, want := o.run(t, "Linear", attrs), o.linear(rows, depth, cols, false)
 	tolerance := 0.15
 	if Int8Kernels() == "AVX2" {
@@ -262,7 +262,7 @@ func remembering(t *testing.T, rows, depth, cols int) (*operands, *Session, map[
 	t.Helper()
 	o := operands{weightDims: []int{cols, depth}, xDims: []int{1, rows, depth}, biasDims: []int{cols}, dtype: dtype.F16}
 	o.fill(true, false)
-	s, values := o.session(t, "Linear", map[string][]int64{"gated": {0}, "remember": {1}, "int8": {0}})
+	s, values := o.session(t, "Linear", map[string][]int64{"gated": {0}, "remember": {1}, "narrow": {0}})
 	return &o, s, values
 }
 
@@ -336,7 +336,7 @@ func testKeptResultsHaveALimit(t *testing.T) {
 			outputs: []wireTensor{{name: "y", open: true}, {name: "z", open: true}},
 		}
 		for _, out := range []string{"y", "z"} {
-			g.nodes = append(g.nodes, wireNode{op: "Linear", domain: "comfygo", in: []string{"w", "x"}, out: []string{out}, ints: map[string][]int64{"gated": {0}, "remember": {1}, "int8": {0}}})
+			g.nodes = append(g.nodes, wireNode{op: "Linear", domain: "comfygo", in: []string{"w", "x"}, out: []string{out}, ints: map[string][]int64{"gated": {0}, "remember": {1}, "narrow": {0}}})
 		}
 		spec := g.spec("two layers")
 		spec.MostKept, spec.OptLevel = c.most, OptOff // so that the layers stay two

@@ -6,19 +6,24 @@
 #include "memo.h"
 #include "shim.h"
 #include "simd.h"
+#include "tiles.h"
 #include "widen.h"
 
 enum { CG_MAX_RANK = 8 };
+
+// How an operator may multiply (attribute narrow): as exactly as float32, in 8-bit integers, in bfloat16.
+enum { CG_NARROW_NOT, CG_NARROW_INT8, CG_NARROW_BF16 };
 
 // cg_kernel is an operator of a graph.
 typedef struct {
   const OrtApi *api;
   OrtAllocator *arena;
   const cg_simd *simd;  // NULL on a CPU without the vectors that Linear, Conv3x3 and GroupNorm need
-  const cg_int8 *simd8;  // for Linear with int8, NULL likewise
+  const cg_int8 *simd8;  // for Linear in 8-bit integers, NULL likewise
+  const cg_tiles *tiles;  // for Linear in tiles, NULL likewise
   int kind;
   // The attributes of the operators that have them.
-  int64_t block, gated, remember, int8;
+  int64_t block, gated, remember, narrow;
   int64_t format, cols, first;  // of Dequantize
   int64_t groups, silu;         // of GroupNorm
   float epsilon;

@@ -9,8 +9,10 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// widths are the levels of limitVectors for the kernels that Kernels names.
-var widths = map[string]int{"AVX2": 2, "AVX-512": 3}
+// widths are the levels of limitVectors for the kernels that Kernels names, emulated that of tiles in portable code.
+var widths = map[string]int{"AVX2": 2, "AVX-512": 3, "AMX with AVX-512": 0}
+
+const emulated = 4
 
 // TestKernels tests the engine's own operators with each width of vectors. Not parallel: the instruction set is the process's.
 func TestKernels(t *testing.T) {
@@ -49,15 +51,16 @@ func TestInt8Kernels(t *testing.T) {
 
 // TestKernelsAgree checks that both widths of vectors give the same bits. Not parallel: the instruction set is the process's.
 func TestKernelsAgree(t *testing.T) {
+	defer limitVectors(0)
+	limitVectors(widths["AVX-512"])
 	if Kernels() != "AVX-512" {
 		t.Skip("this CPU has no AVX-512")
 	}
-	defer limitVectors(0)
 	for name, run := range map[string]func() []float32{
 		"Linear": func() []float32 {
 			o := operands{weightDims: []int{70, 300}, xDims: []int{25, 300}, biasDims: []int{70}, dtype: dtype.F16}
 			o.fill(true, false)
-			return o.run(t, "Linear", map[string][]int64{"gated": {1}, "remember": {0}, "int8": {0}})
+			return o.run(t, "Linear", map[string][]int64{"gated": {1}, "remember": {0}, "narrow": {0}})
 		},
 		"Conv3x3": func() []float32 {
 			o := operands{weightDims: []int{50, 200, 3, 3}, xDims: []int{1, 200, 17, 19}, biasDims: []int{50}, dtype: dtype.BF16}
@@ -66,7 +69,7 @@ func TestKernelsAgree(t *testing.T) {
 		},
 		"GroupNorm": func() []float32 { return newNorm([]int{2, 6, 67, 66}, 3, true).run(t) },
 	} {
-		limitVectors(0)
+		limitVectors(widths["AVX-512"])
 		wide := run()
 		limitVectors(widths["AVX2"])
 		if !slices.Equal(wide, run()) {

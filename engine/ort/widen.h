@@ -8,7 +8,9 @@
 // Element types, by ONNX's numbers.
 enum { CG_F32 = 1, CG_F16 = 10, CG_BF16 = 16 };
 
-// cg_level overrides the instruction set for tests: 0 best, 1 portable code (and no kernels of simd.h), 2 at most AVX2.
+// cg_level overrides the instruction set: 0 best, 1 portable code (and no kernels of simd.h), 2 at most AVX2, 3 at most AVX-512
+// without AMX, CG_EMULATED as 3 with the kernels of tiles.h in portable code.
+enum { CG_EMULATED = 4 };
 extern int cg_level;
 
 // cg_widen converts n elements.

@@ -25,7 +25,7 @@ type wireNode struct {
 }
 
 // single are the attributes that are a number and no list.
-var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true, "int8": true, "num_heads": true, "groups": true, "silu": true}
+var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true, "narrow": true, "num_heads": true, "groups": true, "silu": true}
 
 type wireTensor struct {
 	name string

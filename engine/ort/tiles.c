@@ -1,0 +1,138 @@
+// The choice of the kernels of tiles.h, and those in portable C.
+#include "tiles.h"
+
+#include <string.h>
+
+#include "gemm.h"
+#include "widen.h"
+
+int cg_parts(int type) { return type == CG_BF16 ? 1 : type == CG_F16 ? 2 : CG_PARTS; }
+
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+static float of_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+// flush makes subnormal numbers zeros.
+static float flush(float x) { return bits_of(x) & 0x7f800000 ? x : of_bits(bits_of(x) & 0x80000000); }
+
+// nearest rounds to bfloat16, as VCVTNEPS2BF16 does.
+static uint16_t nearest(float x) {
+  uint32_t bits = bits_of(flush(x));
+  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// split writes the parts of a number, step numbers apart.
+static void split(float x, int parts, uint16_t *dst, size_t step) {
+  if (parts == 1) {
+    *dst = nearest(x);
+    return;
+  }
+  for (int p = 0; p < parts; p++, dst += step) {
+    *dst = (uint16_t)(bits_of(x) >> 16);
+    x -= of_bits(bits_of(x) & 0xffff0000);
+  }
+}
+
+enum { NUMBERS = CG_TILE_BYTES / 2 };  // of a tile
+
+static void nothing(void) {}
+
+static int strip(const float *a, size_t ld, size_t rows, size_t k, int parts, char *dst) {
+  int finite = 1;
+  memset(dst, 0, cg_steps(k) * cg_step_bytes(parts));
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t at = 0; at < k; at++) {
+      uint16_t *tile = (uint16_t *)(dst + at / CG_TD * cg_step_bytes(parts)) + i / CG_TILE * NUMBERS;
+      finite &= (bits_of(a[i * ld + at]) & 0x7f800000) != 0x7f800000;
+      split(a[i * ld + at], parts, tile + i % CG_TILE * CG_TD + at % CG_TILE * 2 + at % CG_TD / CG_TILE, 2 * NUMBERS);
+    }
+  }
+  return finite;
+}
+
+// put writes a number of a panel.
+static void put(float x, size_t at, size_t col, int parts, char *dst) {
+  uint16_t *tile = (uint16_t *)(dst + at / CG_TD * cg_step_bytes(parts)) + col / CG_TILE * NUMBERS;
+  split(x, parts, tile + (at % CG_TILE * CG_TILE + col % CG_TILE) * 2 + at % CG_TD / CG_TILE, 2 * NUMBERS);
+}
+
+static void panel(const void *w, int type, size_t ld, size_t rows, size_t k, int parts, char *dst) {
+  size_t size = type == CG_F32 ? 4 : 2;
+  memset(dst, 0, cg_steps(k) * cg_step_bytes(parts));
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t at = 0; at < k; at++) {
+      float x;
+      cg_widen((const char *)w + (i * ld + at) * size, type, &x, 1);
+      put(x, at, i, parts, dst);
+    }
+  }
+}
+
+static float wide(uint16_t x) { return flush(of_bits((uint32_t)x << 16)); }
+
+// fused is x*y + z for numbers of bfloat16 x and y, rounded once: the product is exact in float64, and a sum in float64 that is not
+// exact is made odd, so that it does not look like one half of the last place of float32.
+static float fused(float x, float y, float z) {
+  double p = (double)x * y, sum = p + z, of_z = sum - p, error = (p - (sum - of_z)) + (z - of_z);
+  uint64_t bits;
+  memcpy(&bits, &sum, 8);
+  if (error != 0 && error == error && !(bits & 1)) {
+    bits += (error > 0) == (sum > 0) ? 1 : (uint64_t)-1;
+    memcpy(&sum, &bits, 8);
+  }
+  return (float)sum;
+}
+
+// multiply is TDPBF16PS: the products of either half of the words are summed, then both sums and what there was.
+static void multiply(const char *left, const char *right, float *c) {
+  const uint16_t *a = (const uint16_t *)left, *b = (const uint16_t *)right;
+  for (size_t i = 0; i < CG_TILE; i++) {
+    for (size_t n = 0; n < CG_TILE; n++) {
+      float sums[2] = {0, 0};
+      for (size_t t = 0; t < 2 * CG_TILE; t++) {
+        float x = wide(a[i * CG_TD + t]), y = wide(b[(t / 2 * CG_TILE + n) * 2 + t % 2]);
+        sums[t % 2] = flush(fused(x, y, sums[t % 2]));
+      }
+      float *to = c + i * CG_NR + n;
+      *to = flush(flush(*to) + flush(sums[0] + sums[1]));
+    }
+  }
+}
+
+// sum computes at most CG_CHAIN steps of a tile.
+static void sum(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t high, float *to) {
+  // The products of parts, small ones first, in the order in which tilesamx.c computes them.
+  static const int pairs[CG_PARTS][6][2] = {{{2, 0}, {1, 0}, {0, 0}}, {{2, 0}, {1, 0}, {0, 0}, {0, 1}, {1, 1}}, {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}, {0, 2}}};
+  static const int counts[CG_PARTS] = {3, 5, 6};
+  memset(to, 0, high * CG_TILE * CG_NR * sizeof(float));
+  for (size_t s = 0; s < steps; s++, strip += cg_step_bytes(strip_parts), panel += cg_step_bytes(panel_parts)) {
+    for (int p = 0; p < (strip_parts == 1 ? 1 : counts[panel_parts - 1]); p++) {
+      const int *pair = pairs[panel_parts - 1][p];
+      size_t left = strip_parts == 1 ? 0 : (size_t)pair[0], right = strip_parts == 1 ? 0 : (size_t)pair[1];
+      for (size_t i = 0; i < 2 * high; i++) {
+        multiply(strip + (2 * left + i / 2) * CG_TILE_BYTES, panel + (2 * right + i % 2) * CG_TILE_BYTES, to + i / 2 * CG_TILE * CG_NR + i % 2 * CG_TILE);
+      }
+    }
+  }
+}
+
+static void tile(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add) {
+  size_t high = rows > CG_TILE ? 2 : 1;
+  for (size_t s = 0; s < steps; s += CG_CHAIN, add = 1) {
+    float sums[CG_TR * CG_NR];
+    size_t n = steps - s < CG_CHAIN ? steps - s : CG_CHAIN;
+    sum(strip + s * cg_step_bytes(strip_parts), strip_parts, panel + s * cg_step_bytes(panel_parts), panel_parts, n, high, sums);
+    for (size_t i = 0; i < high * CG_TILE * CG_NR; i++) tile[i] = add ? tile[i] + sums[i] : sums[i];
+  }
+}
+
+const cg_tiles cg_tiles_emulated = {"tiles in portable code", nothing, nothing, strip, panel, tile};

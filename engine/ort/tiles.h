@@ -1,0 +1,60 @@
+// Products of matrices in tiles of bfloat16, which CPUs with AMX multiply. A number of float32 is the sum of three numbers of
+// bfloat16, each with eight more of its bits, a float16 that of two; products of float32 are sums of the products of such parts,
+// without those that float32 would round away. Sums are in float32.
+//
+// The left matrix is packed into strips of CG_TR rows, the right one into panels of CG_NR columns (gemm.h), both in steps of
+// CG_TD products, [step][part][2][CG_TILE][CG_TILE] words of two numbers: word t of a row of a strip, and row t of a panel, hold
+// numbers t and t+16 of the step. What is missing is zeros. A tile of the result is [CG_TR][CG_NR]. No ONNX Runtime in here.
+#ifndef COMFYGO_ORT_TILES_H
+#define COMFYGO_ORT_TILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CG_TILE = 16, CG_TR = 2 * CG_TILE, CG_TD = 32, CG_TILE_BYTES = 4 * CG_TILE * CG_TILE };
+
+// CG_PARTS are the parts of a number of float32. With one part alone numbers are rounded to the nearest bfloat16.
+enum { CG_PARTS = 3 };
+
+// CG_CHAIN is how many steps are summed from zero before their sum is added to a tile: longer chains of additions lose accuracy.
+enum { CG_CHAIN = 16 };
+
+// cg_parts is the number of parts that hold numbers of an element type of widen.h.
+int cg_parts(int type);
+
+static inline size_t cg_steps(size_t k) { return (k + CG_TD - 1) / CG_TD; }
+
+// cg_step_bytes is the size of a step of a strip or panel.
+static inline size_t cg_step_bytes(int parts) { return (size_t)parts * 2 * CG_TILE_BYTES; }
+
+// cg_tiles are the kernels of products in tiles. All of them give the same bits.
+typedef struct {
+  const char *name;
+
+  // begin prepares a thread for tile, end ends that.
+  void (*begin)(void);
+  void (*end)(void);
+
+  // strip packs rows (at most CG_TR) of a float32 matrix, and reports that all numbers are finite: an infinity becomes NaN where
+  // it has several parts.
+  int (*strip)(const float *a, size_t ld, size_t rows, size_t k, int parts, char *dst);
+
+  // panel packs rows (at most CG_NR) of a weight [N,K] of an element type as columns of a panel.
+  void (*panel)(const void *w, int type, size_t ld, size_t rows, size_t k, int parts, char *dst);
+
+  // tile computes rows (rounded up to CG_TILE) of a tile; add adds to what it holds. A panel has no more parts than a strip, of which a
+  // strip has one or CG_PARTS.
+  void (*tile)(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add);
+} cg_tiles;
+
+// cg_tiles_emulated computes what the instructions are documented to do.
+extern const cg_tiles cg_tiles_emulated;
+
+// cg_tiles_of_cpu returns the kernels of this CPU that cg_level (widen.h) allows, NULL if it runs none. The operating system is
+// asked once whether the process may use them.
+const cg_tiles *cg_tiles_of_cpu(void);
+
+// cg_disable_tiles has cg_tiles_of_cpu return no kernels but the emulated ones from now on.
+void cg_disable_tiles(void);
+
+#endif
