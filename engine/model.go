@@ -53,6 +53,8 @@ var (
 	_ sampling.Network = (*Model)(nil)
 	_ sampling.Keeper  = (*Model)(nil)
 	_ sampling.Causal  = (*Model)(nil)
+
+	_ sampling.PartsKeeper = (*Model)(nil)
 )
 
 // LoadModel opens the diffusion model in the file at path. round, when set, is a narrow type that its weights are rounded
@@ -195,6 +197,14 @@ func (m *Model) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
 		return k.Kept(sigma, latent)
 	}
 	return nil
+}
+
+// KeptParts implements sampling.PartsKeeper by the model's family.
+func (m *Model) KeptParts(k sampling.Kept) (*tensor.Tensor, error) {
+	if f, ok := m.net.(family.KeepingParts); ok {
+		return f.KeptParts(k)
+	}
+	return nil, nil
 }
 
 // Causal implements sampling.Causal by the options that the model's family reads.

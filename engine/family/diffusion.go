@@ -123,6 +123,12 @@ type Keeping interface {
 	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
 }
 
+// KeepingParts is Keeping for nested latents, whose substitute depends on the noise and on the noise mask.
+type KeepingParts interface {
+	// KeptParts returns the network's input where the noise mask protects the latent.
+	KeptParts(k sampling.Kept) (*tensor.Tensor, error)
+}
+
 // OnPixels is implemented by models that work on images: their checkpoints need no VAE.
 type OnPixels interface {
 	Denoiser

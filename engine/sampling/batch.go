@@ -268,7 +268,7 @@ func (g *guide) join(r *batchRun, sigma float32) error {
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Control: batch[0].control, Sigma: sigma, Next: next(g.sigmas, sigma), Entries: len(batch), Negative: negative, Random: g.random, State: g.state, List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
+	in := Inputs{Control: batch[0].control, Sigma: sigma, Next: next(g.sigmas, sigma), Entries: len(batch), Negative: negative, Random: g.random, State: g.state, List: joinInputs(inputs), Parts: g.params.parts, Carried: g.params.carried(), Options: g.params.Options}
 	if hooks := batch[0].entry.cond.Hooks; len(hooks) > 0 {
 		in.Hooks = g.hooks.apply(g.model, g.sigmas, hooks, sigma)
 	}

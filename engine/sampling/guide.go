@@ -61,7 +61,10 @@ func (g *guide) denoise(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 	}
 	mask := g.maskAt(sigma)
 	if mask != nil {
-		x = g.inpaint.before(g, mask, x, sigma)
+		var err error
+		if x, err = g.inpaint.before(g, mask, x, sigma); err != nil {
+			return nil, err
+		}
 	}
 	out, err := g.guided(ctx, x, sigma)
 	if err != nil {
@@ -151,9 +154,15 @@ type inpaint struct {
 }
 
 // before returns x with the protected parts replaced by the latent at the same sigma.
-func (p *inpaint) before(g *guide, mask, x *tensor.Tensor, sigma float32) *tensor.Tensor {
+func (p *inpaint) before(g *guide, mask, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error) {
 	var kept *tensor.Tensor
-	if n, ok := g.params.Network.(Keeper); ok {
+	if n, ok := g.params.Network.(PartsKeeper); ok && len(g.params.parts) > 1 {
+		var err error
+		if kept, err = n.KeptParts(Kept{Sigma: sigma, X: x, Latent: p.latent, Noise: p.noise, Mask: mask, Parts: g.params.parts, Model: g.model}); err != nil {
+			return nil, err
+		}
+	}
+	if n, ok := g.params.Network.(Keeper); ok && kept == nil {
 		kept = n.Kept(sigma, p.latent)
 	}
 	if kept == nil {
@@ -163,7 +172,7 @@ func (p *inpaint) before(g *guide, mask, x *tensor.Tensor, sigma float32) *tenso
 	for i, k := range mask.Data {
 		out.Data[i] = float32(x.Data[i]*k) + float32(kept.Data[i]*(1-k))
 	}
-	return out
+	return out, nil
 }
 
 // after returns the prediction with the protected parts replaced by the latent.

@@ -28,6 +28,8 @@ type Inputs struct {
 	State *State
 	// Parts, when set, reports that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
+	// Carried is the factor on the parts after the first of a nested latent; see ModelSampling.Carried. It is 0 outside runs.
+	Carried float32
 	// Options are the run's Params.Options, for networks that read them.
 	Options map[string]any
 }

@@ -45,8 +45,10 @@ const (
 	StableCascade         ModelType = "STABLE_CASCADE"
 	EDM                   ModelType = "EDM"
 	Flow                  ModelType = "FLOW"
-	FlowCosmos            ModelType = "FLOW_COSMOS"
-	Flux                  ModelType = "FLUX"
+	// FlowAV is Flow for nested latents of video and audio, whose audio has a shift of its own.
+	FlowAV     ModelType = "FLOW_AV"
+	FlowCosmos ModelType = "FLOW_COSMOS"
+	Flux       ModelType = "FLUX"
 	// LCM is a distilled model that knows every twentieth level and mixes its output with its input.
 	LCM ModelType = "LCM"
 	// X0 predicts the clean latent, ImgToImg also, for a network that reads the unscaled noisy latent.
@@ -69,6 +71,17 @@ type Settings struct {
 	Shift                  float64
 	Multiplier             float64
 	NoiseScale             float64
+	AudioShift             float64 // of the parts after the first of nested latents; see ModelSampling.Carried
+}
+
+// Carried is the factor at which samplers carry the parts of a nested latent after the first, 1 for most models. It maps a flow with a shift of
+// its own to the flow of the first part: with levels v of the first part and a of the others, v/a times the noisy latent of a part is the noisy
+// latent at v of Carried times the clean one. Upstream: ModelSamplingAV.audio_scale.
+func (m *ModelSampling) Carried() float32 {
+	if m.settings.AudioShift == 0 {
+		return 1
+	}
+	return float32(or(m.settings.Shift, 1) / m.settings.AudioShift)
 }
 
 func or(v, fallback float64) float64 {
@@ -104,7 +117,7 @@ func levelsOf(t ModelType, s Settings) (Levels, error) {
 		return e, err
 	case StableCascade:
 		return newCosine(or(s.Shift, 1)), nil
-	case Flow:
+	case Flow, FlowAV:
 		return newFlow(s), nil
 	case Flux:
 		return newExponentialFlow(or(s.Shift, 1.15)), nil
@@ -125,7 +138,7 @@ func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
 		return vPrediction{edm, 1}
 	case FlowCosmos:
 		return ratioFlowPrediction{edm}
-	case Flow:
+	case Flow, FlowAV:
 		return flowPrediction{float32(or(s.NoiseScale, 1))}
 	case Flux:
 		return flowPrediction{1}

@@ -74,6 +74,9 @@ func Unpack(x *tensor.Tensor, shapes [][]int) ([]*tensor.Tensor, error) {
 // SampleParts is SampleWith for latents that may be nested: with p.Along, the results have a part for p.Latent and one for each of
 // those. The network then gets packed latents and Inputs.Parts.
 func SampleParts(ctx context.Context, p Params, s *Sampler, sigmas []float32) (latent, denoised []*tensor.Tensor, err error) {
+	if err := p.addParts(); err != nil {
+		return nil, nil, err
+	}
 	if len(p.Along) == 0 {
 		one, guess, err := SampleWith(ctx, p, s, sigmas)
 		return []*tensor.Tensor{one}, []*tensor.Tensor{guess}, err
@@ -118,6 +121,25 @@ func SampleParts(ctx context.Context, p Params, s *Sampler, sigmas []float32) (l
 	return latent, denoised, err
 }
 
+// addParts gives an empty latent the further parts of the model's latents. Upstream: LatentFormat.fix_empty_latent.
+func (p *Params) addParts() error {
+	if len(p.Along) > 0 || p.Format.Along == nil || p.Latent == nil || slices.ContainsFunc(p.Latent.Data, func(v float32) bool { return v != 0 }) {
+		return nil
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	first, err := p.fixEmpty()
+	if err != nil {
+		return err
+	}
+	p.Latent = first
+	for _, shape := range p.Format.Along(first.Shape) {
+		p.Along = append(p.Along, tensor.New(shape...))
+	}
+	return nil
+}
+
 // mask returns the run's noise mask at every value of latents of the given shape, or nil. Parts without a mask
 // may change all over.
 func (p *Params) mask(shape []int) (*tensor.Tensor, error) {
@@ -146,4 +168,28 @@ func (p *Params) mask(shape []int) (*tensor.Tensor, error) {
 		}
 	}
 	return Pack(whole)
+}
+
+// carried is the factor on the parts after the first; see ModelSampling.Carried.
+func (p *Params) carried() float32 {
+	if len(p.parts) < 2 {
+		return 1
+	}
+	return p.Model.Carried()
+}
+
+// scaleParts returns packed latents with the values of the parts after the first multiplied by a factor.
+func (p *Params) scaleParts(x *tensor.Tensor, factor float32) *tensor.Tensor {
+	if factor == 1 {
+		return x
+	}
+	out := x.Clone()
+	first := tensor.Count(p.parts[0][1:])
+	for b := range out.Dim(0) {
+		row := out.Index(b).Data
+		for i := first; i < len(row); i++ {
+			row[i] *= factor
+		}
+	}
+	return out
 }

@@ -31,6 +31,21 @@ type Keeper interface {
 	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
 }
 
+// PartsKeeper is a Keeper for nested latents, whose substitute depends on the noise and on the noise mask.
+type PartsKeeper interface {
+	// KeptParts returns the network's input where the noise mask protects the latent, or nil, which means the latent at its sigma.
+	KeptParts(k Kept) (*tensor.Tensor, error)
+}
+
+// Kept is what a noise mask protects of a nested latent: packed tensors of one shape in the network's space, and the shapes of their parts.
+type Kept struct {
+	Sigma float32
+	// X is the noisy latent at Sigma, Latent the start without noise, Noise the noise of the run and Mask its noise mask.
+	X, Latent, Noise, Mask *tensor.Tensor
+	Parts                  [][]int
+	Model                  *ModelSampling
+}
+
 // LatentFormat relates the VAE's latents to those that the network reads. Upstream: comfy.latent_formats.
 type LatentFormat struct {
 	// Channels of a latent.
@@ -53,6 +68,9 @@ type LatentFormat struct {
 	RGBBias [3]float32
 	// TinyVAE, when set, is how the name of the small decoder's file in models/vae_approx begins.
 	TinyVAE string
+	// Along, when set, returns the shapes of the further parts of nested latents whose first part has the given shape: empty latents without
+	// these parts get them.
+	Along func(first []int) [][]int
 	// Paired reports that two frames of the VAE's latent, the first of which is doubled, are the channels of one frame.
 	Paired bool
 }

@@ -195,7 +195,7 @@ func (p *Params) guider() *Guider {
 // run samples in the network's space.
 func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, latent *tensor.Tensor, generator *Generator) (out, denoised *tensor.Tensor, err error) {
 	if slices.ContainsFunc(latent.Data, func(v float32) bool { return v != 0 }) {
-		latent = p.Format.In(latent)
+		latent = p.scaleParts(p.Format.In(latent), p.carried())
 	}
 	if w := p.Hooks.Windows; w != nil && w.FreeNoise {
 		noise = w.freeNoise(noise, p.Seed)
@@ -265,10 +265,11 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if err := g.checkFinite("the result", out); err != nil {
 		return nil, nil, err
 	}
-	out = p.Format.Out(out)
+	plain := func(x *tensor.Tensor) *tensor.Tensor { return p.Format.Out(p.scaleParts(x, 1/p.carried())) }
+	out = plain(out)
 	last := out
 	if denoised != nil {
-		last = p.Format.Out(denoised)
+		last = plain(denoised)
 	}
 	if f := p.Hooks.First; f != nil && f.Results {
 		if out, err = beginning(out, f.Latent); err != nil {

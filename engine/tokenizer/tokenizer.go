@@ -37,6 +37,8 @@ type Token struct {
 	Kept bool
 	// Image, when set, is the image [1,height,width,3] whose vectors the network puts in the token's place.
 	Image *tensor.Tensor
+	// Frames reports that Image holds two frames of a video [2,height,width,3], which the network reads together.
+	Frames bool
 	// Audio, when set, holds the features [frames,values] of a sound, whose vectors the network puts in the token's place.
 	Audio *tensor.Tensor
 	// WordID numbers the part of the prompt that the token comes from, counted from 1; 0 for special tokens and padding.

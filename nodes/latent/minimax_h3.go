@@ -33,17 +33,27 @@ func (*EmptyMiniMaxH3LatentAV) Spec() nodes.Spec {
 // Sizes implements nodes.Sizer.
 func (*EmptyMiniMaxH3LatentAV) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
-// Run implements nodes.Node. Frame counts are rounded up to 17*n+5; the model runs at 24 frames and 40 audio latents a second.
+// Run implements nodes.Node.
 func (n *EmptyMiniMaxH3LatentAV) Run(*nodes.Context) (nodes.Result, error) {
-	const fps, audioRate, chunk, first = 24, 40, 17, 5
-	frames := max(first, n.Length)
-	frames += (chunk - (frames-first)%chunk) % chunk
-	video, err := Empty("video latents", engine.Latent{}, 1, 24, (frames-first)/chunk*5+2, n.Height/16, n.Width/16)
+	l, _, err := MiniMaxH3Latent(n.Width, n.Height, n.Length)
 	if err != nil {
 		return nodes.Result{}, err
+	}
+	return nodes.Out(l), nil
+}
+
+// MiniMaxH3Latent returns empty latents of video and audio of MiniMax H3 and the number of frames, which is rounded up to 17*n+5. The model runs at 24 frames
+// and 40 audio latents a second.
+func MiniMaxH3Latent(width, height, length int) (engine.Latent, int, error) {
+	const fps, audioRate, chunk, first = 24, 40, 17, 5
+	frames := max(first, length)
+	frames += (chunk - (frames-first)%chunk) % chunk
+	video, err := Empty("video latents", engine.Latent{}, 1, 24, (frames-first)/chunk*5+2, height/16, width/16)
+	if err != nil {
+		return engine.Latent{}, 0, err
 	}
 	audio := int(math.RoundToEven(float64(frames) / fps * audioRate))
 	l, _ := video.Values[0].(engine.Latent)
 	l.Along = []*tensor.Tensor{tensor.New(1, 32, 2, audio)}
-	return nodes.Out(l), nil
+	return l, frames, nil
 }

@@ -17,7 +17,7 @@ func TestCount(t *testing.T) {
 	c := counter{built: builtFamilies(), missing: map[string][]string{}}
 	for name, w := range map[string][2]string{
 		"runs": {"z_image_turbo_bf16.safetensors", "KSampler"}, "partner": {"z_image.safetensors", "SomePartnersNode"},
-		"family": {"minimax_h3.safetensors", "KSampler"}, "unknown": {"made-up.safetensors", "KSampler"},
+		"family": {"triposplat.safetensors", "KSampler"}, "unknown": {"made-up.safetensors", "KSampler"},
 	} {
 		path := filepath.Join(t.TempDir(), "w.json")
 		if err := os.WriteFile(path, []byte(strings.NewReplacer("NAME", w[0], "CLASS", w[1]).Replace(workflow)), 0o600); err != nil {
@@ -35,7 +35,7 @@ func TestCount(t *testing.T) {
 	}
 	var out strings.Builder
 	c.report(&out, true)
-	if !strings.Contains(out.String(), "4 templates; 3 need no partner's service, of 3 of these all classes are built, and 1 run\n") || !strings.Contains(out.String(), "  1 wait for it alone,   0 with others: model MiniMax H3\n") {
+	if !strings.Contains(out.String(), "4 templates; 3 need no partner's service, of 3 of these all classes are built, and 1 run\n") || !strings.Contains(out.String(), "  1 wait for it alone,   0 with others: model TripoSplat\n") {
 		t.Errorf("the report says\n%s", out.String())
 	}
 }

@@ -45,7 +45,7 @@ var others = map[string][]rule{
 	),
 	"vae": rules("VAE ",
 		`^flux2|full_encoder_small_decoder`, "AutoencoderKL", `^ae\.|^vae-ft`, "AutoencoderKL", `^qwen_image|^wan.?2.?1|^wan_alpha`, "Wan 2.1 VAE", `^wan2\.2`, "Wan 2.2 VAE", `^hunyuanvideo15`, "HunyuanVideo 1.5 VAE", `^hunyuan_video`, "HunyuanVideo VAE",
-		`^ace_1\.5`, "Oobleck VAE (audio)", `^mage`, "Mage-Flow VAE", `^ltx-2\.5-video`, "LTX-Video 2.5 VAE", `^ltx.*audio`, "LTX-Video 2 audio VAE", `^ltx`, "LTX-Video VAE", `^seedvr2`, "SeedVR2 VAE", `^minimax`, "MiniMax VAE", `^cogvideo`, "CogVideoX VAE", `^triposplat`, "TripoSplat VAE",
+		`^ace_1\.5`, "Oobleck VAE (audio)", `^mage`, "Mage-Flow VAE", `^ltx-2\.5-video`, "LTX-Video 2.5 VAE", `^ltx.*audio`, "LTX-Video 2 audio VAE", `^ltx`, "LTX-Video VAE", `^seedvr2`, "SeedVR2 VAE", `^minimax_h3_audio`, "MiniMax H3 audio VAE", `^minimax_h3`, "MiniMax H3 VAE", `^minimax`, "MiniMax Music 3 VAE", `^cogvideo`, "CogVideoX VAE", `^triposplat`, "TripoSplat VAE",
 	),
 	"controlnet":  rules("ControlNet ", `^qwen`, "ControlNet for Qwen-Image", `^sd3`, "ControlNet for Stable Diffusion 3", `flux`, "ControlNet for Flux.1", `.`, "ControlNet for Stable Diffusion 1.x, 2.x and XL"),
 	"clip_vision": rules("image encoder ", `^dino`, "DINOv3", `.`, "CLIP vision"), "upscale_models": rules("upscale model ", `.`, "ESRGAN"),

@@ -50,6 +50,7 @@ import (
 	_ "comfygo/engine/family/ltxv"
 	_ "comfygo/engine/family/lumina"
 	_ "comfygo/engine/family/mageflow"
+	_ "comfygo/engine/family/minimaxh3"
 	_ "comfygo/engine/family/mochi"
 	_ "comfygo/engine/family/moge"
 	_ "comfygo/engine/family/omnigen2"

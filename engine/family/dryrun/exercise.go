@@ -261,6 +261,15 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 	case format.Line:
 		shape = []int{1, format.Channels, side}
 	}
+	request := sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format}
+	if format.Along != nil {
+		request.Parts = append([][]int{shape}, format.Along(shape)...)
+		n := 0
+		for _, part := range request.Parts {
+			n += tensor.Count(part[1:])
+		}
+		request.Shape, request.Latent = []int{1, 1, n}, tensor.New(1, 1, n)
+	}
 	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
 	var needs map[string]any
 	if n, ok := d.(family.Needing); ok {
@@ -268,12 +277,12 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 	}
 	for _, c := range encodings(inputWidths(d.Weights())) {
 		c.Values = needs
-		in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
+		in, err := d.Inputs(c, request)
 		if err != nil {
 			last = err
 			continue
 		}
-		_, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}})
+		_, last = d.Predict(ctx, run, family.Call{X: request.Latent, T: []float32{1}, Inputs: sampling.Inputs{List: in, Parts: request.Parts}})
 		if last == nil || run.Err != nil {
 			return c, last
 		}

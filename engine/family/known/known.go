@@ -35,7 +35,6 @@ type recognised struct {
 
 // families are in upstream's order of tests, then files that are not diffusion models.
 var families = []recognised{
-	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},

@@ -74,7 +74,7 @@ func detect(s *weights.Scope) (string, error) {
 		}
 		return "", fmt.Errorf("a model with biases (Qwen 2.5) of %d channels; those of 2048 (3B) and 3584 (7B) can be run", width)
 	case s.Has("model.visual.deepstack_merger_list.0.norm.weight") || s.Has("visual.deepstack_merger_list.0.norm.weight"):
-		return sized("Qwen 3 VL", width, map[int]string{2560: KeyQwen3VLM, 4096: KeyQwen3VLL})
+		return sized("Qwen 3 VL", width, map[int]string{2560: KeyQwen3VLM, 4096: KeyQwen3VLL, 5120: KeyQwen3VLXL})
 	case layer(0, "self_attn.q_norm.weight"):
 		return sized("Qwen 3", width, map[int]string{1024: KeyQwen3XS, 2048: KeyQwen3S, 2560: KeyQwen3M, 4096: KeyQwen3L})
 	case width == 5120:
@@ -122,6 +122,7 @@ var traitsOf = map[string]traits{
 	KeyQwen3L:    {epsilon: 1e-6, theta: []float64{1e6}, headNorm: true},
 	KeyQwen3VLM:  {epsilon: 1e-6, theta: []float64{5e6}, headNorm: true, sections: []int{24, 20, 20}, alternating: true},
 	KeyQwen3VLL:  {epsilon: 1e-6, theta: []float64{5e6}, headNorm: true, sections: []int{24, 20, 20}, alternating: true},
+	KeyQwen3VLXL: {epsilon: 1e-6, theta: []float64{5e6}, headNorm: true, sections: []int{24, 20, 20}, alternating: true},
 	KeyGemma2:    {epsilon: 1e-6, theta: []float64{1e4}, gemma: true},
 	KeyGemma3S:   {epsilon: 1e-6, theta: []float64{1e6, 1e4}, scale: []float64{8, 1}, gemma: true, headNorm: true, window: 1024},
 	KeyGemma3M:   {epsilon: 1e-6, theta: []float64{1e6, 1e4}, scale: []float64{8, 1}, gemma: true, headNorm: true, window: 1024},

@@ -51,3 +51,9 @@ func (v *SoftVision) See(ctx context.Context, run family.Runner, image *tensor.T
 	s, err := v.look(ctx, run, image)
 	return s.vectors, err
 }
+
+// SeeFrames reads two frames of a video with Qwen 3 VL's tower.
+func (e *Encoder) SeeFrames(ctx context.Context, run family.Runner, frames *tensor.Tensor) (Seen, error) {
+	s, err := e.vision.(deepTower).lookFrames(ctx, run, frames)
+	return Seen{s.vectors, s.deep, s.rows, s.cols}, err
+}

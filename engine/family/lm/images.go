@@ -25,7 +25,15 @@ func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens toke
 		if e.vision == nil || t.Image == nil {
 			return nil, fmt.Errorf("encoding a prompt with an image: %s has no vision tower that can be run; use a file of the text encoder that carries one, or leave the image out", e.src.Path())
 		}
-		image, err := e.vision.look(ctx, run, t.Image)
+		look := e.vision.look
+		if t.Frames {
+			deep, ok := e.vision.(deepTower)
+			if !ok {
+				return nil, fmt.Errorf("encoding a prompt with a video: the vision tower of %s reads single images", e.src.Path())
+			}
+			look = deep.lookFrames
+		}
+		image, err := look(ctx, run, t.Image)
 		if err != nil {
 			return nil, err
 		}

@@ -81,6 +81,15 @@ func TestDeepVisionEqualsUpstream(t *testing.T) {
 	for i, name := range []string{"qwen.deep0", "qwen.deep1", "qwen.deep2"} {
 		p.compare(t, name, s.Deep[i].Data)
 	}
+	pair, err := e.SeeFrames(t.Context(), familytest.Runner{}, golden.Image("lm/frames", 2, 75, 118, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.compare(t, "qwen.frames", pair.Vectors.Data)
+	p.compare(t, "qwen.framesdeep2", pair.Deep[2].Data)
+	if n := lm.DeepTokens(75, 118); n != pair.Vectors.Dim(0) {
+		t.Errorf("%d tokens of an image were said, there are %d", n, pair.Vectors.Dim(0))
+	}
 	row := slices.Insert(prompt(11)[0], 5, tokenizer.Token{Weight: 1, Image: seenImage})
 	for name, o := range map[string]family.EncodeOptions{"qwen.last": {Masked: true}, "qwen.inner": lm.Masked(-2)} {
 		got, err := e.Encode(t.Context(), familytest.Runner{}, tokenizer.Tokens{row}, o)

@@ -32,6 +32,7 @@ const (
 	KeyQwen3L    = "qwen3_8b"
 	KeyQwen3VLM  = "qwen3vl_4b"
 	KeyQwen3VLL  = "qwen3vl_8b"
+	KeyQwen3VLXL = "qwen3vl_32b"
 	KeyGemma2    = "gemma2_2b"
 	KeyGemma3S   = "gemma3_4b"
 	KeyGemma3M   = "gemma3_12b"

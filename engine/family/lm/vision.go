@@ -150,12 +150,14 @@ func checkImage(images *tensor.Tensor) error {
 
 // preprocess resizes an image to whole units and normalises it: [1,3,H,W] (upstream: process_qwen2vl_images).
 func (f imageFormat) preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, error) {
-	if err := checkImage(images); err != nil {
-		return nil, grid{}, err
-	}
+	return f.preprocessFrames(images, 1)
+}
+
+// size is the size in whole units to which images of a size are resized.
+func (f imageFormat) size(rows, cols int) (height, width float64) {
 	factor := float64(f.patch * merge)
-	h, w := float64(images.Dim(1)), float64(images.Dim(2))
-	height, width := math.RoundToEven(h/factor)*factor, math.RoundToEven(w/factor)*factor
+	h, w := float64(rows), float64(cols)
+	height, width = math.RoundToEven(h/factor)*factor, math.RoundToEven(w/factor)*factor
 	switch {
 	case height*width > mostPixels:
 		beta := math.Sqrt(h * w / mostPixels)
@@ -164,11 +166,26 @@ func (f imageFormat) preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, er
 		beta := math.Sqrt(leastPixels / (h * w))
 		height, width = math.Ceil(h*beta/factor)*factor, math.Ceil(w*beta/factor)*factor
 	}
-	first := tensor.New(1, 3, images.Dim(1), images.Dim(2))
+	return height, width
+}
+
+// preprocessFrames is preprocess for the first n of images, which are the frames of one patch: [n,3,H,W].
+func (f imageFormat) preprocessFrames(images *tensor.Tensor, n int) (*tensor.Tensor, grid, error) {
+	if err := checkImage(images); err != nil {
+		return nil, grid{}, err
+	}
+	if images.Dim(0) < n {
+		return nil, grid{}, fmt.Errorf("encoding a video: there are %d frames, wanted %d", images.Dim(0), n)
+	}
+	height, width := f.size(images.Dim(1), images.Dim(2))
+	first := tensor.New(n, 3, images.Dim(1), images.Dim(2))
 	area, channels := images.Dim(1)*images.Dim(2), images.Dim(3)
-	for i := range area {
-		for c := range 3 {
-			first.Data[c*area+i] = images.Data[i*channels+c]
+	for k := range n {
+		from, to := images.Index(k).Data, first.Index(k).Data
+		for i := range area {
+			for c := range 3 {
+				to[c*area+i] = from[i*channels+c]
+			}
 		}
 	}
 	x, err := imaging.Upscale(first, int(width), int(height), "bilinear", "disabled")
@@ -177,7 +194,7 @@ func (f imageFormat) preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, er
 	}
 	size := x.Dim(2) * x.Dim(3)
 	for i, p := range x.Data {
-		x.Data[i] = (p - f.mean[i/size]) / f.std[i/size]
+		x.Data[i] = (p - f.mean[i/size%3]) / f.std[i/size%3]
 	}
 	return x, grid{x.Dim(2) / f.patch, x.Dim(3) / f.patch}, nil
 }
@@ -236,14 +253,15 @@ func visionAngles(cos, sin []float32, row, col int) {
 	}
 }
 
-// copyPatch writes a patch: by channel, frame (both are the image), row and column.
+// copyPatch writes a patch: by channel, frame (an image is both), row and column.
 func (f imageFormat) copyPatch(dst []float32, pixels *tensor.Tensor, row, col int) {
 	h, w := pixels.Dim(2), pixels.Dim(3)
 	at := 0
 	for c := range 3 {
-		for range visionFrames {
+		for frame := range visionFrames {
+			plane := min(frame, pixels.Dim(0)-1)*3 + c
 			for y := range f.patch {
-				from := (c*h+row*f.patch+y)*w + col*f.patch
+				from := (plane*h+row*f.patch+y)*w + col*f.patch
 				at += copy(dst[at:at+f.patch], pixels.Data[from:])
 			}
 		}

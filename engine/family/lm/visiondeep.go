@@ -135,6 +135,21 @@ func (t deepTower) look(ctx context.Context, run family.Runner, image *tensor.Te
 	return t.Look(ctx, run, t.src, image)
 }
 
+// lookFrames reads the first two of images [N,H,W,C] as consecutive frames of a video.
+func (t deepTower) lookFrames(ctx context.Context, run family.Runner, images *tensor.Tensor) (seen, error) {
+	pixels, g, err := deepFormat.preprocessFrames(images, visionFrames)
+	if err != nil {
+		return seen{}, err
+	}
+	return t.see(ctx, run, t.src, pixels, g)
+}
+
+// DeepTokens is the number of tokens that Qwen 3 VL has for an image of the given size.
+func DeepTokens(height, width int) int {
+	h, w := deepFormat.size(height, width)
+	return grid{int(h) / deepPatch, int(w) / deepPatch}.units()
+}
+
 // Look encodes the first of images [N,H,W,C], of values from 0 to 1, with a tower whose tensors src holds.
 func (v *DeepVision) Look(ctx context.Context, run family.Runner, src weights.Source, images *tensor.Tensor) (seen, error) {
 	pixels, g, err := deepFormat.preprocess(images)
@@ -144,7 +159,7 @@ func (v *DeepVision) Look(ctx context.Context, run family.Runner, src weights.So
 	return v.see(ctx, run, src, pixels, g)
 }
 
-// see encodes pixels [1,3,H,W] that are normalised.
+// see encodes pixels [1,3,H,W] or two frames [2,3,H,W] that are normalised.
 func (v *DeepVision) see(ctx context.Context, run family.Runner, src weights.Source, pixels *tensor.Tensor, g grid) (seen, error) {
 	in, err := v.inputs(src, pixels, g)
 	if err != nil {

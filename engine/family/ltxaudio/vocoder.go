@@ -240,3 +240,23 @@ func resampled(x []float32, ratio int) []float32 {
 	}
 	return out
 }
+
+// BigVGAN is a network of the kind of BigVGAN that converts C values [B,C,L] to audio of one channel in -1…1, whose periodic activations run at twice the
+// rate.
+type BigVGAN struct {
+	// Width is the number of channels before the first of the layers that raise the rate by Rates with UpKernels; each halves it.
+	Width            int
+	Rates, UpKernels []int
+	// Kernels and Dilations are those of the residual blocks after each of these layers.
+	Kernels   []int
+	Dilations [][]int
+}
+
+// Write writes the layers at s, whose source is one of stableaudio.Factors: [B,1,L·factor] is the result.
+func (v BigVGAN) Write(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
+	none := false
+	return (&generator{b, &generatorConfig{
+		Kernels: v.Kernels, Rates: v.Rates, UpKernels: v.UpKernels, Dilations: v.Dilations, Width: v.Width,
+		Stereo: &none, Block: blockAlias, Activation: "snakebeta", Tanh: &none,
+	}}).write(s, x)
+}

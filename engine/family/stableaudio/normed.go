@@ -56,3 +56,23 @@ func (n normed) mapped(name, from, op string, f func(v float64) float64) (weight
 		return nil
 	}}), true
 }
+
+// Reciprocal is the name of what Reciprocals adds to a layer with "alpha".
+const Reciprocal = "alpha.reciprocal"
+
+// Reciprocals shows beside each factor "alpha" of a periodic activation, which is not an exponent, the value 1/(alpha+1e-9) as [1,C,1].
+func Reciprocals(src weights.Source) weights.Source { return reciprocals{src} }
+
+type reciprocals struct{ weights.Source }
+
+// Close implements weights.Source.
+func (reciprocals) Close() error { return nil }
+
+// Lookup implements weights.Source.
+func (r reciprocals) Lookup(name string) (weights.Entry, bool) {
+	layer, ok := strings.CutSuffix(name, "."+Reciprocal)
+	if !ok {
+		return r.Source.Lookup(name)
+	}
+	return normed(r).mapped(name, layer+".alpha", "reciprocal", func(v float64) float64 { return 1 / (v + smallest) })
+}

@@ -11,7 +11,7 @@ sys.argv = ["x", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
 import comfy.clip_model, comfy.ops, comfy.utils, torch, recipe
-from comfy.text_encoders import llama, qwen3vl
+from comfy.text_encoders import llama, minimax, qwen3vl
 from safetensors.torch import save_file
 
 ops = comfy.ops.disable_weight_init
@@ -72,6 +72,11 @@ with torch.no_grad():
     tensors["qwen.vectors"] = vectors.contiguous()
     for i, d in enumerate(extra["deepstack"]):
         tensors[f"qwen.deep{i}"] = d.contiguous()
+    # Two frames of a video in one patch, as MiniMax H3 shows them.
+    frames = torch.from_numpy(recipe.image_array("lm/frames", [2, 75, 118, 3]))
+    pair, pair_extra = minimax.MiniMaxQwen3VL.preprocess_embed(m, {"type": "image", "data": frames, "minimax_video_block": True}, "cpu")
+    tensors["qwen.frames"] = pair.contiguous()
+    tensors["qwen.framesdeep2"] = pair_extra["deepstack"][2].contiguous()
     # Five tokens, the image, six tokens.
     ids = [(i * 37 + 5) % 96 for i in range(11)]
     words = m.model.embed_tokens(torch.tensor([ids]))
