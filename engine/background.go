@@ -63,6 +63,9 @@ func (r *BackgroundRemover) Mask(ctx context.Context, images *tensor.Tensor, pro
 		}
 		logits, err := r.net.Foreground(ctx, run, x)
 		if err == nil {
+			err = checkNumbers("a mask", logits)
+		}
+		if err == nil {
 			logits, err = imaging.Upscale(logits, w, h, "bicubic", "")
 		}
 		if err != nil {

@@ -3,12 +3,14 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"comfygo/engine/family"
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/imaging"
 )
 
@@ -40,7 +42,7 @@ func (m *Model) Detect(ctx context.Context, images *tensor.Tensor, progress func
 	for rows > 1 && !run.Fits(net.Activations(rows)) {
 		rows /= 2
 	}
-	if err := m.rt.checkHost(doing, family.Product(rows, rgb, 4, h*w+side*side)); err != nil {
+	if err := m.rt.checkHost(doing, family.Product(rgb, 4)*(family.Product(h, w)+family.Product(rows, side, side))); err != nil {
 		return nil, err
 	}
 	var out [][]Detection
@@ -49,18 +51,20 @@ func (m *Model) Detect(ctx context.Context, images *tensor.Tensor, progress func
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		x, err := planesOf(images.Slice(from, to), rgb)
-		if err != nil {
-			return nil, fmt.Errorf("%s: one of images %d to %d %w", doing, from, to-1, err)
-		}
-		if x, err = imaging.Upscale(x, side, side, "bilinear", ""); err != nil {
-			return nil, fmt.Errorf("%s: %w", doing, err)
+		x := tensor.New(to-from, rgb, side, side)
+		for i := range to - from {
+			if err := squeeze(ctx, x.Index(i), images.Slice(from+i, from+i+1), side); err != nil {
+				return nil, fmt.Errorf("%s: image %d %w", doing, from+i, err)
+			}
 		}
 		release := m.rt.sessions.Reserve(run.device, net.Activations(to-from))
 		logits, boxes, err := net.Detect(ctx, run, x)
 		release()
 		if err == nil {
 			err = m.explain(logits)
+		}
+		if err == nil {
+			err = errors.Join(checkNumbers("scores", logits), checkNumbers("boxes", boxes))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
@@ -71,6 +75,29 @@ func (m *Model) Detect(ctx context.Context, images *tensor.Tensor, progress func
 		progress(to)
 	}
 	return out, nil
+}
+
+// squeeze writes the first channels of one image [1,H,W,C], squeezed into a square of a side, to dst [channels,side,side].
+func squeeze(ctx context.Context, dst, image *tensor.Tensor, side int) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	x, err := planesOf(image, dst.Dim(0))
+	if err == nil {
+		x, err = imaging.Upscale(x, side, side, "bilinear", "")
+	}
+	if err == nil {
+		copy(dst.Data, x.Data)
+	}
+	return err
+}
+
+// checkNumbers refuses results of a network that are not finite.
+func checkNumbers(what string, x *tensor.Tensor) error {
+	if vec.Finite(x.Data) {
+		return nil
+	}
+	return fmt.Errorf("the model gave %s that are not finite numbers: its weights are damaged, or the precision is too low for them: start with --force-fp32, or use another file", what)
 }
 
 // detections are the best pairs of a candidate and a class, as many as there are candidates: logits [N,classes] and boxes [N,4] in parts of an image's

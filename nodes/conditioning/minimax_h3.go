@@ -1,6 +1,7 @@
 package conditioning
 
 import (
+	"context"
 	"math"
 
 	"comfygo/engine"
@@ -27,11 +28,11 @@ const (
 )
 
 // h3Resize resizes images [B,H,W,C] to three channels of a size.
-func h3Resize(name string, images *tensor.Tensor, width, height int, crop string) (*tensor.Tensor, error) {
+func h3Resize(ctx context.Context, name string, images *tensor.Tensor, width, height int, crop string) (*tensor.Tensor, error) {
 	if images == nil || len(images.Shape) != 4 || images.Len() == 0 || images.Dim(3) < 3 {
 		return nil, nodes.Errorf("ValueError", "resizing %s: it holds no images of three channels", name)
 	}
-	out, err := imaging.UpscaleImage(firstChannels(images), width, height, "lanczos", crop)
+	out, err := imaging.UpscaleImageContext(ctx, firstChannels(images), width, height, "lanczos", crop)
 	if err != nil {
 		return nil, nodes.Errorf("ValueError", "resizing %s: %w", name, err)
 	}
@@ -107,7 +108,7 @@ func (*MiniMaxH3ImageToVideo) Sizes(s *nodes.Sizing) nodes.Images {
 }
 
 // keyframes are the frames that are given, resized, and their numbers among the video's: the first one is stretched, the last one cut.
-func (n *MiniMaxH3ImageToVideo) keyframes(frames int) (images []*tensor.Tensor, numbers []int, err error) {
+func (n *MiniMaxH3ImageToVideo) keyframes(ctx context.Context, frames int) (images []*tensor.Tensor, numbers []int, err error) {
 	for _, k := range []struct {
 		name, crop string
 		image      *tensor.Tensor
@@ -119,7 +120,7 @@ func (n *MiniMaxH3ImageToVideo) keyframes(frames int) (images []*tensor.Tensor, 
 		if len(k.image.Shape) == 4 && k.image.Dim(0) > 1 {
 			k.image = k.image.Slice(0, 1)
 		}
-		image, err := h3Resize(k.name, k.image, n.Width, n.Height, k.crop)
+		image, err := h3Resize(ctx, k.name, k.image, n.Width, n.Height, k.crop)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -134,7 +135,7 @@ func (n *MiniMaxH3ImageToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	images, numbers, err := n.keyframes(frames)
+	images, numbers, err := n.keyframes(ctx, frames)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -224,7 +225,7 @@ func (n *MiniMaxH3AddGuide) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	keyframe := map[string]any{"resolved_frame_index": number}
 	if n.Image != nil {
-		frames, err := h3Resize("image", n.Image.Slice(0, count), width, height, "center")
+		frames, err := h3Resize(ctx, "image", n.Image.Slice(0, count), width, height, "center")
 		if err != nil {
 			return nodes.Result{}, err
 		}

@@ -1,6 +1,8 @@
 package conditioning
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -70,7 +72,7 @@ func TestMiniMaxH3KeyframesEqualUpstream(t *testing.T) {
 		if err != nil || !slices.Equal(l.Samples.Shape, want.Latent[0]) || !slices.Equal(l.Along[0].Shape, want.Latent[1]) {
 			t.Fatalf("%s: latents %v, %v, want %v", name, l, err, want.Latent)
 		}
-		images, numbers, err := n.keyframes(frames)
+		images, numbers, err := n.keyframes(t.Context(), frames)
 		if err != nil || len(images) != len(want.Encoded) {
 			t.Fatalf("%s: %d images, %v, want %d", name, len(images), err, len(want.Encoded))
 		}
@@ -101,7 +103,7 @@ func TestMiniMaxH3GuidesEqualUpstream(t *testing.T) {
 		if err != nil || float64(number) != want.Entries[0]["resolved_frame_index"] {
 			t.Fatalf("%s: at %d, %v, want %v", name, number, err, want.Entries)
 		}
-		x, err := h3Resize("image", n.Image.Slice(0, count), width, height, "center")
+		x, err := h3Resize(t.Context(), "image", n.Image.Slice(0, count), width, height, "center")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +136,7 @@ func TestMiniMaxH3ReferencesEqualUpstream(t *testing.T) {
 		},
 	} {
 		want := records[name]
-		list, err := n.references(39)
+		list, err := n.references(t.Context(), 39)
 		if err != nil || len(list) != len(want.Entries) {
 			t.Fatalf("%s: %d references, %v, want %v", name, len(list), err, want.Entries)
 		}
@@ -213,5 +215,15 @@ func TestMiniMaxH3BadInputs(t *testing.T) {
 		if _, err := c.node.Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, wanted an error with %q", name, err, c.want)
 		}
+	}
+}
+
+// TestH3ResizeStops resizes a clip after the run was stopped.
+func TestH3ResizeStops(t *testing.T) {
+	t.Parallel()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := h3Resize(stopped, "image", tensor.New(5, 8, 8, 3), 32, 32, "center"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

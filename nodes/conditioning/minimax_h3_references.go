@@ -1,6 +1,7 @@
 package conditioning
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -86,7 +87,7 @@ func pixels(name string, v any) (*tensor.Tensor, error) {
 }
 
 // sized are an image and its size for the model.
-func (n *MiniMaxH3ReferenceToVideo) sized(name string, v any) (h3Reference, error) {
+func (n *MiniMaxH3ReferenceToVideo) sized(ctx context.Context, name string, v any) (h3Reference, error) {
 	const short = 2048
 	image, err := pixels(name, v)
 	if err != nil {
@@ -98,12 +99,12 @@ func (n *MiniMaxH3ReferenceToVideo) sized(name string, v any) (h3Reference, erro
 		scale = min(1, short/min(w, h))
 	}
 	r := h3Reference{kind: "image", name: name, width: multiple(w * scale), height: multiple(h * scale)}
-	r.frames, err = h3Resize(name, image.Slice(0, 1), r.width, r.height, "disabled")
+	r.frames, err = h3Resize(ctx, name, image.Slice(0, 1), r.width, r.height, "disabled")
 	return r, err
 }
 
 // video is a video, cut to the length of the one that is made and to whole clips.
-func (n *MiniMaxH3ReferenceToVideo) video(name string, v any, frames int) (h3Reference, error) {
+func (n *MiniMaxH3ReferenceToVideo) video(ctx context.Context, name string, v any, frames int) (h3Reference, error) {
 	x, err := pixels(name, v)
 	if err != nil {
 		return h3Reference{}, err
@@ -118,18 +119,18 @@ func (n *MiniMaxH3ReferenceToVideo) video(name string, v any, frames int) (h3Ref
 		w, h = multiple(float64(x.Dim(2))), multiple(float64(x.Dim(1)))
 	}
 	r := h3Reference{kind: "video", name: name, width: w, height: h}
-	r.frames, err = h3Resize(name, x.Slice(0, count), w, h, "disabled")
+	r.frames, err = h3Resize(ctx, name, x.Slice(0, count), w, h, "disabled")
 	return r, err
 }
 
 // references are what the prompt refers to, in the order of the model: images, videos with their audio, and audio.
-func (n *MiniMaxH3ReferenceToVideo) references(frames int) ([]h3Reference, error) {
+func (n *MiniMaxH3ReferenceToVideo) references(ctx context.Context, frames int) ([]h3Reference, error) {
 	var out []h3Reference
 	for i, v := range n.Images.Values {
 		if v == nil {
 			continue
 		}
-		r, err := n.sized("ref_images."+n.Images.Names[i], v)
+		r, err := n.sized(ctx, "ref_images."+n.Images.Names[i], v)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +144,7 @@ func (n *MiniMaxH3ReferenceToVideo) references(frames int) ([]h3Reference, error
 		if v == nil {
 			continue
 		}
-		r, err := n.video("ref_videos."+n.Videos.Names[i], v, frames)
+		r, err := n.video(ctx, "ref_videos."+n.Videos.Names[i], v, frames)
 		if err != nil {
 			return nil, err
 		}
@@ -192,7 +193,7 @@ func (n *MiniMaxH3ReferenceToVideo) Run(ctx *nodes.Context) (nodes.Result, error
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	list, err := n.references(frames)
+	list, err := n.references(ctx, frames)
 	if err != nil {
 		return nodes.Result{}, err
 	}

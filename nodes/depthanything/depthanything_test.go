@@ -1,6 +1,8 @@
 package depthanything_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -200,7 +202,8 @@ func TestBrokenValues(t *testing.T) {
 	}
 	g.Depth.Data[0], g.Depth.Data[3], g.Confidence.Data[0], g.Sky.Data[0] = nan, far, nan, nan
 	for _, c := range []nodes.Choice{
-		{Key: "depth", Inputs: &depthanything.Shades{Normalization: "v2_style", ApplySkyClip: true}}, {Key: "depth", Inputs: &depthanything.Shades{Normalization: "min_max"}},
+		{Key: "depth", Inputs: &depthanything.Shades{Normalization: "v2_style", ApplySkyClip: true}},
+		{Key: "depth", Inputs: &depthanything.Shades{Normalization: "min_max"}},
 		{Key: "confidence", Inputs: &depthanything.ConfidenceShades{}},
 	} {
 		for i, v := range run[*tensor.Tensor](t, ctx, &depthanything.DA3Render{DA3Geometry: g, Output: c}).Data {
@@ -262,5 +265,16 @@ func TestErrors(t *testing.T) {
 		if _, err := n.Run(ctx); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%T: %v, want %q", n, err, want)
 		}
+	}
+}
+
+// TestStopped shows geometry after the run was stopped.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	n := &depthanything.DA3Render{DA3Geometry: &depthmap.Map{Depth: tensor.New(2, 4, 4)}, Output: nodes.Choice{Key: "depth", Inputs: &depthanything.Shades{}}}
+	if _, err := n.Run(nodes.TestContext(stopped, nodes.Services{})); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

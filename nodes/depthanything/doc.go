@@ -29,8 +29,10 @@ func checkMap(m *depthmap.Map) error {
 		t    *tensor.Tensor
 		fits func(n int) bool
 	}{
-		{"image", m.Image, func(n int) bool { return n == b*h*w*3 }}, {"sky", m.Sky, func(n int) bool { return n == b*h*w }},
-		{"confidence", m.Confidence, func(n int) bool { return n == b*h*w }}, {"intrinsics", m.Intrinsics, func(n int) bool { return n == b*9 }},
+		{"image", m.Image, func(n int) bool { return n == b*h*w*3 }},
+		{"sky", m.Sky, func(n int) bool { return n == b*h*w }},
+		{"confidence", m.Confidence, func(n int) bool { return n == b*h*w }},
+		{"intrinsics", m.Intrinsics, func(n int) bool { return n == b*9 }},
 		{"extrinsics", m.Extrinsics, func(n int) bool { return n == b*12 || n == b*16 }},
 	} {
 		if t := part.t; t != nil && (len(t.Shape) < 3 || t.Dim(0) != b || t.Len() != len(t.Data) || !part.fits(len(t.Data))) {

@@ -1,6 +1,8 @@
 package depthanything
 
 import (
+	"context"
+
 	"comfygo/engine"
 	"comfygo/engine/family"
 	"comfygo/engine/tensor"
@@ -65,7 +67,11 @@ func (n *DA3Inference) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := ctx.Reserve("the depth of images", family.Product(x.Dim(0), x.Dim(1), x.Dim(2), perPixel, 4)); err != nil {
 		return nodes.Result{}, err
 	}
-	call.Images, call.Advance = planes(x), func(done int) { ctx.Progress(float64(done), float64(x.Dim(0))) }
+	call.Advance = func(done int) { ctx.Progress(float64(done), float64(x.Dim(0))) }
+	var err error
+	if call.Images, err = planes(ctx, x); err != nil {
+		return nodes.Result{}, err
+	}
 	maps, err := n.DA3Model.Depths(ctx, call)
 	if err != nil {
 		return nodes.Result{}, err
@@ -92,17 +98,20 @@ func (n *DA3Inference) checkScene(in *Scene) error {
 }
 
 // planes moves the channels of images [B,H,W,C] in front: [B,C,H,W].
-func planes(images *tensor.Tensor) *tensor.Tensor {
+func planes(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
 	n, area, c := images.Dim(0), images.Dim(1)*images.Dim(2), images.Dim(3)
 	out := tensor.New(n, c, images.Dim(1), images.Dim(2))
 	for b := range n {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		for i := range area {
 			for k := range c {
 				out.Data[(b*c+k)*area+i] = images.Data[(b*area+i)*c+k]
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // identities are n identity matrices.

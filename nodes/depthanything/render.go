@@ -1,6 +1,8 @@
 package depthanything
 
 import (
+	"context"
+
 	"comfygo/engine/tensor"
 	"comfygo/internal/geometry/depthmap"
 	"comfygo/internal/geometry/pointmap"
@@ -35,8 +37,10 @@ type DA3Render struct {
 // DynamicOptions implements nodes.Dynamic.
 func (*DA3Render) DynamicOptions(string) []nodes.Option {
 	return []nodes.Option{
-		{Key: "depth", Inputs: &Shades{}}, {Key: "depth_colored", Inputs: &Shades{}},
-		{Key: "sky_mask", Inputs: &SkyShades{}}, {Key: "confidence", Inputs: &ConfidenceShades{}},
+		{Key: "depth", Inputs: &Shades{}},
+		{Key: "depth_colored", Inputs: &Shades{}},
+		{Key: "sky_mask", Inputs: &SkyShades{}},
+		{Key: "confidence", Inputs: &ConfidenceShades{}},
 	}
 }
 
@@ -69,6 +73,9 @@ func (n *DA3Render) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	out := tensor.New(b, h, w, 3)
 	for i := range b {
+		if err := context.Cause(ctx); err != nil {
+			return nodes.Result{}, err
+		}
 		copy(out.Index(i).Data, show(i).Data)
 		ctx.Progress(float64(i+1), float64(b))
 	}

@@ -49,6 +49,10 @@ func TestRemoveBackground(t *testing.T) {
 			t.Errorf("%T: %v, want %q", n, err, want)
 		}
 	}
+	overflow := run(t, ctx, &vision.LoadBackgroundRemovalModel{BgRemovalName: "overflow.safetensors"})[0].(*engine.BackgroundRemover)
+	if _, err := overflow.Mask(t.Context(), image("birefnet", "photo", 1, 30, 47, 4), func(int) {}); err == nil || !strings.Contains(err.Error(), "not finite numbers") {
+		t.Errorf("a mask of values that are too large: %v", err)
+	}
 	stopped, stop := context.WithCancelCause(t.Context())
 	stop(context.Canceled)
 	if _, err := m.Mask(stopped, tensor.New(1, 4, 4, 3), func(int) {}); err == nil {

@@ -61,8 +61,9 @@ func (n *RTDETRDetect) Run(ctx *nodes.Context) (nodes.Result, error) {
 // boxes are those of an image that are kept, the best first.
 func (n *RTDETRDetect) boxes(list []engine.Detection) ([]any, error) {
 	var kept []engine.Detection
+	least := float32(n.Threshold) // torch compares in the type of the scores
 	for _, d := range list {
-		if float64(d.Score) <= n.Threshold {
+		if d.Score <= least {
 			continue
 		}
 		if d.Class >= len(coco.Classes) {

@@ -1,11 +1,14 @@
 package vision_test
 
 import (
+	"context"
+	"errors"
 	"math"
 	"os"
 	"strings"
 	"testing"
 
+	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
@@ -18,14 +21,18 @@ import (
 func TestRTDETRDetect(t *testing.T) {
 	t.Parallel()
 	ctx := place(t, "diffusion_models", "rtdetr", "small")
-	path, ok := ctx.Folders.Find("diffusion_models", "small.safetensors")
-	if !ok {
-		t.Fatal("there is no model")
+	load := func(name string) *engine.Model {
+		path, ok := ctx.Folders.Find("diffusion_models", name)
+		if !ok {
+			t.Fatal("there is no model")
+		}
+		m, err := runtime.LoadModel(path, dtype.Invalid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
 	}
-	m, err := runtime.LoadModel(path, dtype.Invalid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := load("small.safetensors")
 	raw, err := os.ReadFile("testdata/rtdetr.json")
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +55,15 @@ func TestRTDETRDetect(t *testing.T) {
 		want, _ := recorded.Get(name)
 		compareBoxes(t, name, run(t, ctx, &c.n)[0], want, 1e-5*float64(max(c.shape[1], c.shape[2])))
 	}
+	checkThreshold(t, ctx, m)
+	if _, err := load("overflow.safetensors").Detect(t.Context(), image("rtdetr", "photo", 1, 30, 47, 3), func(int) {}); err == nil || !strings.Contains(err.Error(), "not finite numbers") {
+		t.Errorf("objects of values that are too large: %v", err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := m.Detect(stopped, image("rtdetr", "photo", 1, 30, 47, 3), func(int) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a stopped run: %v", err)
+	}
 	nan := tensor.New(1, 4, 4, 3)
 	nan.Data[13] = float32(math.NaN())
 	for want, n := range map[string]nodes.Node{
@@ -63,6 +79,17 @@ func TestRTDETRDetect(t *testing.T) {
 	}
 	if _, err := m.Segmenter(); err == nil || !strings.Contains(err.Error(), "RT-DETR v4") {
 		t.Errorf("segmenting: %v", err)
+	}
+}
+
+// checkThreshold runs with a threshold that is the best score when it is rounded to float32, in which torch compares: no object is above it.
+func checkThreshold(t *testing.T, ctx *nodes.Context, m *engine.Model) {
+	t.Helper()
+	n := vision.RTDETRDetect{Model: m, Image: image("rtdetr", "photo", 1, 30, 47, 3), ClassName: "all", MaxDetections: 1}
+	best, _ := run(t, ctx, &n)[0].([]any)[0].([]any)[0].(*pyjson.Object).Get("score")
+	n.Threshold = best.(float64) - 1e-12
+	if found := run(t, ctx, &n)[0].([]any)[0].([]any); len(found) != 0 {
+		t.Errorf("%d objects above the best score", len(found))
 	}
 }
 

@@ -1,10 +1,13 @@
 package vision_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"comfygo/engine"
@@ -35,8 +38,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// place returns a context with a model folder that has the recorded model of a family as NAME.safetensors, other.safetensors of another family and
-// broken.safetensors.
+// overflowing are the tensors of a model whose last layers have finite weights that are too large for float32 when they are summed.
+func overflowing(list []safetensors.Tensor) []safetensors.Tensor {
+	out := slices.Clone(list)
+	for i, t := range out {
+		if strings.Contains(t.Name, "dec_score_head.") && strings.HasSuffix(t.Name, ".weight") || t.Name == "decoder.conv_out1.0.weight" {
+			out[i].Data = bytes.Repeat([]byte{0xff, 0xff, 0x7f, 0x7f}, len(t.Data)/4)
+		}
+	}
+	return out
+}
+
+// place returns a context with a model folder that has the recorded model of a family as NAME.safetensors, overflow.safetensors of values that are too
+// large, other.safetensors of another family and broken.safetensors.
 func place(t *testing.T, folder, family, name string) *nodes.Context {
 	t.Helper()
 	base := t.TempDir()
@@ -56,6 +70,7 @@ func place(t *testing.T, folder, family, name string) *nodes.Context {
 		}
 	}
 	save(name, list)
+	save("overflow", overflowing(list))
 	save("other", []safetensors.Tensor{{Name: "conv_first.weight", DType: list[0].DType, Shape: []int{1}, Data: make([]byte, 4)}})
 	if err := os.WriteFile(filepath.Join(dir, "broken.safetensors"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)

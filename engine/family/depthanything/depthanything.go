@@ -137,8 +137,9 @@ func (m *model) cells(h, w int, c family.DepthCall) (rows, columns int) {
 		side = min(h, w)
 	}
 	patch := m.config.Patch
+	scale := float64(c.Resolution) / float64(side) // rounded before it multiplies a side, as in upstream
 	patches := func(n int) int {
-		pixels := int(min(math.RoundToEven(float64(n)*float64(c.Resolution)/float64(side)), math.MaxInt32))
+		pixels := int(min(math.RoundToEven(float64(n)*scale), math.MaxInt32))
 		down := pixels / patch
 		if rest := pixels - down*patch; patch-rest <= rest {
 			down++
@@ -272,12 +273,14 @@ func (m *model) pixels(images *tensor.Tensor, rows, columns int) (*tensor.Tensor
 			return nil, errPixels
 		}
 	}
-	x := images.Clone()
+	x := images
 	if images.Dim(2) != h || images.Dim(3) != w {
 		var err error
 		if x, err = imaging.Upscale(images, w, h, "lanczos", ""); err != nil {
 			return nil, err
 		}
+	} else {
+		x = images.Clone()
 	}
 	for i, v := range x.Data {
 		x.Data[i] = min(max(v, 0), 1)

@@ -95,6 +95,21 @@ func TestEqualsUpstream(t *testing.T) {
 	}
 }
 
+// TestCellsEqualUpstream compares sizes with those of ComfyUI's compute_target_size, where the order of a product and a quotient decides among them.
+func TestCellsEqualUpstream(t *testing.T) {
+	t.Parallel()
+	_, src := familytest.Recorded(t, "testdata/sky", "depthanything")
+	n := read(t, src)
+	for _, c := range []struct{ h, w, resolution, rows, columns int }{
+		{280, 190, 154, 11, 8}, {1368, 2016, 154, 8, 11}, {720, 1280, 504, 20, 36}, {1000, 3, 140, 10, 1},
+	} {
+		rows, columns := depthanything.Cells(n, c.h, c.w, family.DepthCall{Resolution: c.resolution})
+		if rows != c.rows || columns != c.columns {
+			t.Errorf("an image of %dx%d pixels at %d is %dx%d patches, want %dx%d", c.h, c.w, c.resolution, rows, columns, c.rows, c.columns)
+		}
+	}
+}
+
 // TestScenes compares views that look at each other, placed by each kind of anchor. Poses are sums of many features: 1e-4 of their size is allowed.
 func TestScenes(t *testing.T) {
 	t.Parallel()

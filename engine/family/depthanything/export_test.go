@@ -12,6 +12,11 @@ import (
 	"comfygo/engine/weights"
 )
 
+// Cells are the rows and columns of patches of an image of h x w pixels.
+func Cells(n family.DepthNetwork, h, w int, c family.DepthCall) (rows, columns int) {
+	return n.(*model).cells(h, w, c)
+}
+
 // Cameras finds the cameras of rays.
 func Cameras(ctx context.Context, rays *tensor.Tensor, h, w int) (extrinsics, intrinsics *tensor.Tensor, err error) {
 	return cameras(ctx, rays, h, w)

@@ -99,7 +99,7 @@ func readConfig(s *weights.Scope, metadata map[string]string) (config, error) {
 		}
 	}
 	size := func(name string, axis, axes int) int {
-		if shape := s.Shape(name); len(shape) == axes {
+		if shape := s.Shape(name); len(shape) == axes && !slices.Contains(shape, 0) { // an empty tensor may state any size
 			return shape[axis]
 		}
 		return 0
@@ -227,11 +227,14 @@ func (m *model) refine(ctx context.Context, run family.Runner, text *tensor.Tens
 	g := family.Graph{Part: "unet text", Variant: family.Digest(m.config), Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("minimax h3 text", m.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, config: m.config}).refiner(s) })
 	}}
-	out := tensor.New(text.Dim(0), text.Dim(1), m.Width)
+	var out *tensor.Tensor
 	for b := range text.Dim(0) {
 		y, err := run.Run(ctx, g, []family.Value{family.Floats("context", text.Slice(b, b+1))}, "out")
 		if err != nil {
 			return nil, err
+		}
+		if out == nil {
+			out = tensor.New(text.Dim(0), text.Dim(1), m.Width)
 		}
 		copy(out.Index(b).Data, y["out"].Data)
 	}
@@ -376,7 +379,7 @@ func (m *model) small(name string, n int) ([]float32, error) {
 	if !ok || e.Count() != n {
 		return nil, fmt.Errorf("reading %s of %s: it is missing or has not %d values", name, m.Source.Path(), n)
 	}
-	if e.Data == nil {
+	if e.Data == nil && !e.Computed() {
 		return make([]float32, n), nil // a list of names and shapes
 	}
 	values, err := weights.Float32s(e)

@@ -9,6 +9,7 @@ import (
 
 	"comfygo/engine/family"
 	_ "comfygo/engine/family/all"
+	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
 	"comfygo/engine/family/minimaxh3"
 	"comfygo/engine/sampling"
@@ -190,6 +191,53 @@ func TestCurveEqualsUpstream(t *testing.T) {
 	}
 	compare(t, stored, "text", y)
 	familytest.CheckCUDA(t, src, 1)
+}
+
+// computed shows tensors as computed from those of a file: they have no bytes of their own.
+type computed struct{ weights.Source }
+
+// Lookup implements weights.Source.
+func (c computed) Lookup(name string) (weights.Entry, bool) {
+	e, ok := c.Source.Lookup(name)
+	if !ok || name != "adaln_t_table" && name != "rope.inv_freq" {
+		return e, ok
+	}
+	return weights.Compute(name, e.Shape, weights.Computation{Op: "copy", Parts: []weights.Entry{e}, Read: func(dst []float32, at int) error {
+		return weights.Range(dst, e, at)
+	}}), true
+}
+
+// TestComputedTables reads the tables on the host where they are computed, not stored.
+func TestComputedTables(t *testing.T) {
+	t.Parallel()
+	stored, src := familytest.Recorded(t, "testdata/curve", salt)
+	y, err := run(t, denoiser(t, computed{src}), nil, "euler", 1, empty(3, 10, 4, 6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, stored, "text", y)
+}
+
+// TestEmptyTensorsStateNoSizes passes files whose empty tensors state sizes that no memory holds.
+func TestEmptyTensorsStateNoSizes(t *testing.T) {
+	t.Parallel()
+	const huge = 1 << 40
+	_, src := familytest.Recorded(t, "testdata/network", salt)
+	for name, shape := range map[string][]int{
+		"video_patch_proj.weight": {huge, 0}, "time_embedder.proj_in.weight": {0, huge}, "blocks.0.mlp.fc1.weight": {huge, 0}, "condition_proj.weight": {0, huge},
+	} {
+		var list []weights.Entry
+		for _, n := range src.Names() {
+			e, _ := src.Lookup(n)
+			if n == name {
+				e.Shape, e.Data = shape, nil
+			}
+			list = append(list, e)
+		}
+		if _, _, err := family.Open(family.Default, dryrun.Described(list)).Diffusion(); err == nil || !strings.Contains(err.Error(), "every size has to be above 0") {
+			t.Errorf("%s of %v: %v", name, shape, err)
+		}
+	}
 }
 
 func TestDetection(t *testing.T) {
