@@ -39,8 +39,9 @@ const (
 	// side is that of the images that the network was trained with. Upstream: background_removal/birefnet.json.
 	side    = 1024
 	epsilon = 1e-5
-	// widest is the greatest window of the backbone that is read; the published networks have windows of 7 and 12.
-	widest = 64
+	// widest is the greatest window of the backbone that is read; the published networks have windows of 7 and 12. The biases of a window of n cells a
+	// side take n⁴ values for each head, which the file states in 4·n².
+	widest = 24
 )
 
 // stage is one of the backbone.

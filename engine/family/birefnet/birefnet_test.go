@@ -64,6 +64,7 @@ func TestDetection(t *testing.T) {
 		"no decoder":      {familytest.Without(src, "decoder.ipt_blk1"), "decoder.ipt_blk1.conv1.weight has the shape []"},
 		"another network": {dryrun.List("feature_encoder.conv.weight 2 2 1 1\n"), "holds no background removal model"},
 		"a huge window":   {dryrun.List("bb.layers.1.blocks.0.attn.relative_position_bias_table 4 4\nbb.norm0.weight 4\nbb.layers.0.blocks.0.attn.relative_position_bias_table 9000001 2\n"), "no square of the distances in a window"},
+		"a wide window":   {dryrun.List("bb.layers.1.blocks.0.attn.relative_position_bias_table 4 4\nbb.norm0.weight 4\nbb.layers.0.blocks.0.attn.relative_position_bias_table 2401 2\n"), "a window of 2 to 24 cells"},
 		"no heads":        {dryrun.List("bb.layers.1.blocks.0.attn.relative_position_bias_table 4 4\nbb.norm0.weight 4\nbb.layers.0.blocks.0.attn.relative_position_bias_table 9 3\n"), "heads that divide it"},
 	} {
 		if _, err := family.Open(family.Default, c.src).Background(); err == nil || !strings.Contains(err.Error(), c.want) {

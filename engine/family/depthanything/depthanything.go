@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/dino"
@@ -102,13 +103,13 @@ func (m *model) readHead(s *weights.Scope) error {
 	const axes, quarters = 4, 4 // a position takes sines and cosines of two axes
 	for i := range m.widths {
 		shape := s.At("projects").Index(i).Shape("weight")
-		if len(shape) != axes || shape[0] < 1 || m.rays && shape[0]%quarters != 0 || shape[1] != m.tokenWidth() {
+		if len(shape) != axes || shape[0] < 1 || m.rays && shape[0]%quarters != 0 || !slices.Equal(shape[1:], []int{m.tokenWidth(), 1, 1}) {
 			return fmt.Errorf("reading the shape of the head: projects.%d.weight is %v, and tokens have %d features", i, shape, m.tokenWidth())
 		}
 		m.widths[i] = shape[0]
 	}
 	first, last := s.Shape("scratch.refinenet1.out_conv.weight"), s.Shape("scratch.output_conv2.2.weight")
-	if len(first) != axes || first[0] < 1 || first[0]%(2*quarters) != 0 || len(last) != axes || last[0] < 1 || last[0] > 2 || m.rays && last[0] != 2 {
+	if len(first) != axes || first[0] < 1 || first[0]%(2*quarters) != 0 || !slices.Equal(first[1:], []int{first[0], 1, 1}) || len(last) != axes || last[0] < 1 || last[0] > 2 || m.rays && last[0] != 2 {
 		return fmt.Errorf("reading the shape of the head: scratch.refinenet1.out_conv.weight is %v, scratch.output_conv2.2.weight %v: wanted a multiple of 8 features, and depth with or without a confidence", first, last)
 	}
 	m.features, m.values = first[0], last[0]

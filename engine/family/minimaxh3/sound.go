@@ -63,7 +63,7 @@ func (soundKind) Read(src weights.Source) (family.Autoencoder, error) {
 		v.hop *= shape[2] / 2
 	}
 	in, pre := s.Shape("dec_in_proj.weight"), s.Shape("decoder.conv_pre.weight")
-	if len(in) != 3 || len(pre) != 3 || len(v.strides) == 0 || in[0]%(poolHeads*audioChannels) != 0 {
+	if len(in) != 3 || len(pre) != 3 || len(v.strides) == 0 || in[0] < 1 || in[0]%(poolHeads*audioChannels) != 0 {
 		return nil, fmt.Errorf("reading the shape of the audio VAE: %d blocks, dec_in_proj.weight is %v, decoder.conv_pre.weight %v: wanted values for %d heads of multiples of %d", len(v.strides), in, pre, poolHeads, audioChannels)
 	}
 	if in[1] != audioChannels {

@@ -138,6 +138,14 @@ func TestBadVAEs(t *testing.T) {
 			t.Errorf("%s: %v, wanted an error with %q", name, err, c.want)
 		}
 	}
+	for name, src := range map[string]weights.Source{
+		"registers without values": restated(video, "decoder.register_tokens", 1, 1<<31, 0), "tokens of no width": restated(video, "decoder.x_embedder.weight", 0, 96),
+		"audio of no width": restated(sound, "dec_in_proj.weight", 0, 32, 1),
+	} {
+		if _, err := family.Open(family.Default, src).VAE(); err == nil || !strings.Contains(err.Error(), "reading the shape") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for name, c := range map[string]struct {
 		src  weights.Source
 		part string

@@ -77,8 +77,8 @@ func (videoKind) Read(src weights.Source) (family.Autoencoder, error) {
 	}
 	in, registers, ff := s.Shape("decoder.x_embedder.weight"), s.Shape("decoder.register_tokens"), s.Shape("decoder.transformer_blocks.0.ff.w2.weight")
 	out, z := s.Shape("decoder.proj_out.weight"), s.Shape("post_quant_conv.weight")
-	if len(in) != 2 || len(registers) != 3 || len(ff) != 2 || len(out) != 2 || len(z) != 5 || in[0]%headWidth != 0 || out[0] != rgb*pace*side*side || len(v.levels) != len(spaceStrides) {
-		return nil, fmt.Errorf("reading the shape of the VAE: %d levels, decoder.x_embedder.weight is %v, register_tokens %v, ff.w2.weight %v, proj_out.weight %v, post_quant_conv.weight %v: wanted %d levels, heads of %d values and patches of %dx%dx%d pixels", len(v.levels), in, registers, ff, out, z, len(spaceStrides), headWidth, pace, side, side)
+	if len(in) != 2 || len(registers) != 3 || len(ff) != 2 || len(out) != 2 || len(z) != 5 || in[0] < 1 || in[0]%headWidth != 0 || registers[0] != 1 || registers[2] != in[0] || out[0] != rgb*pace*side*side || len(v.levels) != len(spaceStrides) {
+		return nil, fmt.Errorf("reading the shape of the VAE: %d levels, decoder.x_embedder.weight is %v, register_tokens %v, ff.w2.weight %v, proj_out.weight %v, post_quant_conv.weight %v: wanted %d levels, heads of %d values, registers as wide as tokens and patches of %dx%dx%d pixels", len(v.levels), in, registers, ff, out, z, len(spaceStrides), headWidth, pace, side, side)
 	}
 	if z[1] != videoChannels {
 		return nil, fmt.Errorf("it decodes latents of %d channels, the VAE of MiniMax H3 has %d", z[1], videoChannels)
