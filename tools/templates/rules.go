@@ -41,7 +41,7 @@ var others = map[string][]rule{
 		`^umt5_xxl`, "umt5xxl", `^qwen3vl_32b`, "qwen3vl_32b", `^qwen3vl_8b`, "qwen3vl_8b", `^qwen3vl_4b`, "qwen3vl_4b", `^qwen3\.5_4b`, "qwen35_4b", `^qwen3\.5`, "qwen35_2b", `^qwen_2\.5_vl_fp16`, "qwen25_3b", `^qwen_2\.5_vl`, "qwen25_7b",
 		`^qwen_3_06b`, "qwen3_06b", `^qwen_0\.6b_ace`, "qwen3_06b", `^qwen_1\.7b_ace`, "qwen3_2b", `^qwen_4b_ace`, "qwen3_4b", `^qwen_3_4b`, "qwen3_4b", `^qwen_3_8b`, "qwen3_8b", `^ovis_2`, "qwen3_2b",
 		`^clip_l`, "clip_l", `^clip_g`, "clip_g", `^t5xxl`, "t5xxl", `^t5-base`, "t5base", `^t5gemma`, "t5gemma", `^byt5`, "byt5_small", `^gemma_3_12b`, "gemma3_12b", `^gemma_3_4b`, "gemma3_4b", `^gemma_2_2b`, "gemma2_2b",
-		`^gemma4.*with-proj`, "gemma4_ltx", `^gemma4|^gemma-4`, "gemma4", `^llama_3`, "llama", `^llava`, "llama", `^mistral_3`, "mistral3_24b", `^ministral`, "ministral3_3b", `^gpt_oss`, "gpt_oss", `^ernie`, "ministral3_3b", `^jina`, "jina_clip_2", `^minimax`, "minimax",
+		`^gemma4.*with-proj`, "gemma4_ltx", `^gemma4|^gemma-4`, "gemma4", `^llama_3`, "llama", `^llava`, "llama", `^mistral_3`, "mistral3_24b", `^ministral`, "ministral3_3b", `^gpt_oss`, "gpt_oss", `^ernie`, "ministral3_3b", `^jina`, "jina_clip_2", `^minimax_music`, "minimax_music3", `^minimax`, "minimax",
 	),
 	"vae": rules("VAE ",
 		`^flux2|full_encoder_small_decoder`, "AutoencoderKL", `^ae\.|^vae-ft`, "AutoencoderKL", `^qwen_image|^wan.?2.?1|^wan_alpha`, "Wan 2.1 VAE", `^wan2\.2`, "Wan 2.2 VAE", `^hunyuanvideo15`, "HunyuanVideo 1.5 VAE", `^hunyuan_video`, "HunyuanVideo VAE",

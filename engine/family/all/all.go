@@ -51,6 +51,7 @@ import (
 	_ "comfygo/engine/family/lumina"
 	_ "comfygo/engine/family/mageflow"
 	_ "comfygo/engine/family/minimaxh3"
+	_ "comfygo/engine/family/minimaxmusic"
 	_ "comfygo/engine/family/mochi"
 	_ "comfygo/engine/family/moge"
 	_ "comfygo/engine/family/omnigen2"

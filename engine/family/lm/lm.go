@@ -144,3 +144,9 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 	}
 	return tokenize(m, e.Config.Key, prompt, o)
 }
+
+// Qwen3 describes a network of the kind of Qwen 3 with heads of 128 values.
+func Qwen3(width, layers, heads, kvHeads, mlp int) Config {
+	const head = 128
+	return Config{Key: KeyQwen3L, Width: width, Layers: layers, Heads: heads, KVHeads: kvHeads, HeadDim: head, MLP: mlp, traits: traitsOf[KeyQwen3L]}
+}

@@ -94,11 +94,24 @@ type rowsOf struct {
 // read processes the next tokens of each row, the same number in each, and returns the logits of the following token of each
 // row.
 func (w *rowsOf) read(ctx context.Context, rows []textenc.Row) ([][]float32, error) {
-	count, n, past := len(rows), len(rows[0].IDs), w.caches[0].Tokens
 	embeds, err := w.embed(rows)
 	if err != nil {
 		return nil, err
 	}
+	out, err := w.feed(ctx, embeds)
+	if err != nil {
+		return nil, err
+	}
+	logits := make([][]float32, len(rows))
+	for r := range rows {
+		logits[r] = out.Index(r).Data
+	}
+	return logits, nil
+}
+
+// feed processes vectors [rows,tokens,width] of the next tokens, and returns what the network makes of the last one: [rows,values].
+func (w *rowsOf) feed(ctx context.Context, embeds *tensor.Tensor) (*tensor.Tensor, error) {
+	count, n, past := embeds.Dim(0), embeds.Dim(1), w.caches[0].Tokens
 	masks := tensor.New(count, 1, n, past+n)
 	in := append(w.places(inOrder(past, n)), family.Floats(inEmbeds, embeds), family.Floats(inHidden, masks))
 	for r, c := range w.caches {
@@ -115,12 +128,36 @@ func (w *rowsOf) read(ctx context.Context, rows []textenc.Row) ([][]float32, err
 	if err != nil {
 		return nil, fmt.Errorf("generating tokens: %w", err)
 	}
-	logits := make([][]float32, count)
 	for r, c := range w.caches {
 		c.Add(n, func(i int) []float32 { return res[outCache].Index(i*count + r).Data })
-		logits[r] = res[outLogits].Index(r).Data
 	}
-	return logits, nil
+	return res[outLogits], nil
+}
+
+// Steps reads several texts token by token as vectors, for models that make their own of the states.
+type Steps struct{ rows *rowsOf }
+
+// Steps begins count texts. cached, when set, is called with the bytes of keys and values when they grow.
+func (e *Encoder) Steps(run family.Runner, count int, cached func(bytes int64)) *Steps {
+	w := &rowsOf{call: &call{Encoder: e, run: run}, padded: make([]int, count)}
+	taken := make([]int64, count)
+	for i := range count {
+		w.caches = append(w.caches, decoder.NewCache(run, func(bytes int64) {
+			if taken[i] = bytes; cached != nil {
+				cached(sum(taken))
+			}
+		}, e.cacheWidths()...))
+	}
+	return &Steps{w}
+}
+
+// Read reads vectors [texts,tokens,width] of the next tokens and returns the states of the last one after the norm, [texts,width].
+func (s *Steps) Read(ctx context.Context, embeds *tensor.Tensor) (*tensor.Tensor, error) {
+	w := s.rows
+	if len(embeds.Shape) != 3 || embeds.Dim(0) != len(w.caches) || embeds.Dim(1) < 1 || embeds.Dim(2) != w.Config.Width {
+		return nil, fmt.Errorf("reading tokens: the vectors have the shape %v, wanted %d texts and %d values a token", embeds.Shape, len(w.caches), w.Config.Width)
+	}
+	return w.feed(ctx, embeds)
 }
 
 // inPast is an input of past keys or values of a row.
@@ -140,7 +177,7 @@ func (w *rowsOf) graph(count int) family.Graph {
 }
 
 // write writes the network: inputs as those of decoderWriter.write with rows in place of one, and past keys and values of each row; outputs
-// "logits" [rows,To-From] and "cache" [2*layers*rows,T,KVHeads*D]. The output layer is the token table, as in upstream.
+// "logits" [rows,To-From], or the states of the last token without such options, and "cache" [2*layers*rows,T,KVHeads*D]. The output layer is the token table, as in upstream.
 func (w *rowsOf) write(d *decoderWriter, s *weights.Scope, count int) {
 	c := w.Config
 	one, rows, t, p := onnx.D(1), onnx.D(count), onnx.Sym("T"), onnx.Sym("P")
@@ -167,6 +204,10 @@ func (w *rowsOf) write(d *decoderWriter, s *weights.Scope, count int) {
 	d.Output(outCache, d.Concat(0, kept...))
 	h = d.norm(m.At("norm"), d.SliceDims(h, 1, t.Minus(one), t))
 	n := w.options.To - w.options.From
+	if n == 0 {
+		d.Output(outLogits, d.Cast(d.Reshape(h, rows, onnx.D(c.Width)), dtype.F32))
+		return
+	}
 	logits := d.LinearRows(m.At("embed_tokens"), h, c.Vocab, w.options.From, n)
 	d.Output(outLogits, d.Cast(d.Reshape(logits, rows, onnx.D(n)), dtype.F32))
 }
