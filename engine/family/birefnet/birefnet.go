@@ -42,6 +42,10 @@ const (
 	// widest is the greatest window of the backbone that is read; the published networks have windows of 7 and 12. The biases of a window of n cells a
 	// side take n⁴ values for each head, which the file states in 4·n².
 	widest = 24
+	// deformed ends the names of the weights of deformable convolutions, largest is the greatest side of their kernels that is read; the published
+	// networks have sides of 1, 3 and 7.
+	deformed = ".atrous_conv.regular_conv.weight"
+	largest  = 31
 )
 
 // stage is one of the backbone.
@@ -76,6 +80,14 @@ func (kind) ReadBackground(src weights.Source) (family.BackgroundNetwork, error)
 	for _, name := range []string{"squeeze_module.0.conv_in.weight", "decoder.ipt_blk1.conv1.weight", "decoder.decoder_block1.conv_in.weight", "decoder.conv_out1.0.weight"} {
 		if len(s.Shape(name)) != 4 {
 			return nil, fmt.Errorf("the tensor %s has the shape %v: the file holds a part of a BiRefNet model, or one of another form: use one with a Swin backbone as ComfyUI reads it", name, s.Shape(name))
+		}
+	}
+	for _, name := range src.Names() {
+		if !strings.HasSuffix(name, deformed) {
+			continue
+		}
+		if k := s.Shape(name); len(k) != 4 || min(k[0], k[1]) < 1 || k[2] != k[3] || k[2]%2 == 0 || k[2] > largest {
+			return nil, fmt.Errorf("the tensor %s has the shape %v: wanted a square kernel of an odd side of at most %d", name, k, largest)
 		}
 	}
 	m.src = biases{Source: layout.FoldedNorms{Source: src, Epsilon: func(string) float64 { return epsilon }, Behind: behind}, stages: m.stages}

@@ -71,6 +71,20 @@ func TestDetection(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
+	for _, shape := range [][]int{{0, 1, 1 << 31, 1 << 31}, {1, 1, 2, 2}, {1, 1, 3, 1}, {1, 1, 33, 33}} {
+		const name = "decoder.decoder_block4.dec_att.aspp1.atrous_conv.regular_conv.weight"
+		var list []weights.Entry
+		for _, n := range src.Names() {
+			e, _ := src.Lookup(n)
+			if n == name {
+				e.Shape, e.Data = shape, nil
+			}
+			list = append(list, e)
+		}
+		if _, err := family.Open(family.Default, dryrun.Described(list)).Background(); err == nil || !strings.Contains(err.Error(), "wanted a square kernel") {
+			t.Errorf("a kernel of %v: %v", shape, err)
+		}
+	}
 	_, err := read(t, familytest.Without(src, "dec_att.aspp1")).Foreground(t.Context(), familytest.Runner{}, tensor.New(1, 3, 64, 64))
 	if err == nil || !strings.Contains(err.Error(), "dec_att.aspp1.atrous_conv.offset_conv.weight") {
 		t.Errorf("a missing layer: %v", err)

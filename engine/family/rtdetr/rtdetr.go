@@ -76,8 +76,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}
 	d := s.At("decoder")
 	proj, score, corners := d.Shape("enc_output.proj.weight"), d.Shape("enc_score_head.weight"), d.Shape("dec_bbox_head.0.layers.2.weight")
-	if len(last) != 4 || len(proj) != 2 || len(score) != 2 || len(corners) != 2 || min(last[0], proj[0], score[0], corners[0]) < 1 || proj[0]%(4*heads) != 0 || last[0]%(4*heads) != 0 || corners[0]%4 != 0 {
-		return nil, fmt.Errorf("reading the shape of the network: cv4.conv.weight is %v, enc_output.proj.weight %v, enc_score_head.weight %v, dec_bbox_head.0.layers.2.weight %v: wanted widths that %d heads divide, and boxes of four sides", last, proj, score, corners, heads)
+	if len(last) != 4 || len(proj) != 2 || len(score) != 2 || len(corners) != 2 || min(last[0], proj[0], score[0], corners[0]) < 1 || proj[0]%(4*heads) != 0 || last[0]%(4*heads) != 0 || last[1] < last[0] || min(last[2], last[3]) < 1 || proj[1] != proj[0] || min(score[1], corners[1]) < 1 || corners[0]%4 != 0 {
+		return nil, fmt.Errorf("reading the shape of the network: cv4.conv.weight is %v, enc_output.proj.weight %v, enc_score_head.weight %v, dec_bbox_head.0.layers.2.weight %v: wanted widths that %d heads divide, as many inputs or more, and boxes of four sides", last, proj, score, corners, heads)
 	}
 	c := config{width: last[0], hidden: proj[0], classes: score[0], bins: corners[0] / 4, layers: d.Count("decoder.layers")}
 	if stages := s.Count("backbone.stages"); stages != levels+1 || c.layers < 1 || c.layers > mostLayers || c.bins <= best {

@@ -114,6 +114,19 @@ func checkTables(t *testing.T, stored *inner.Tensors) {
 	golden.Compare(t, "project", rtdetr.Distances(len(project.Data)), project.Data, golden.Tolerance{MaxAbs: 2e-6})
 }
 
+// restated is a file whose tensor of a name has another shape.
+func restated(src weights.Source, name string, shape ...int) weights.Source {
+	var list []weights.Entry
+	for _, n := range src.Names() {
+		e, _ := src.Lookup(n)
+		if n == name {
+			e.Shape, e.Data = shape, nil
+		}
+		list = append(list, e)
+	}
+	return dryrun.Described(list)
+}
+
 // TestDetection passes near misses, and what the network does not do.
 func TestDetection(t *testing.T) {
 	t.Parallel()
@@ -125,11 +138,14 @@ func TestDetection(t *testing.T) {
 		src  weights.Source
 		want string
 	}{
-		"no fine block":    {familytest.Without(src, "pan_blocks.1.cv4"), "holds no diffusion model"},
-		"no scores":        {familytest.Without(src, "enc_score_head"), "enc_score_head.weight []"},
-		"few stages":       {familytest.Without(src, "backbone.stages.3"), "its backbone has 3 stages"},
-		"no layers":        {familytest.Without(src, "decoder.decoder.layers"), "its decoder 0 layers"},
-		"an empty encoder": {dryrun.List("encoder.pan_blocks.1.cv4.conv.weight 0 0 1 1\n"), "cv4.conv.weight is [0 0 1 1]"},
+		"no fine block":                 {familytest.Without(src, "pan_blocks.1.cv4"), "holds no diffusion model"},
+		"no scores":                     {familytest.Without(src, "enc_score_head"), "enc_score_head.weight []"},
+		"few stages":                    {familytest.Without(src, "backbone.stages.3"), "its backbone has 3 stages"},
+		"no layers":                     {familytest.Without(src, "decoder.decoder.layers"), "its decoder 0 layers"},
+		"an empty encoder":              {dryrun.List("encoder.pan_blocks.1.cv4.conv.weight 0 0 1 1\n"), "cv4.conv.weight is [0 0 1 1]"},
+		"a wide encoder without values": {restated(src, "encoder.pan_blocks.1.cv4.conv.weight", 1<<31, 0, 1, 1), "cv4.conv.weight is [2147483648 0 1 1]"},
+		"a wide decoder without values": {restated(src, "decoder.enc_output.proj.weight", 1<<31, 0), "proj.weight [2147483648 0]"},
+		"distances without values":      {restated(src, "decoder.dec_bbox_head.0.layers.2.weight", 1<<31, 0), "layers.2.weight [2147483648 0]"},
 	} {
 		if _, _, err := family.Open(family.Default, c.src).Diffusion(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
