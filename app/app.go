@@ -13,6 +13,7 @@ import (
 	"comfygo/auth"
 	"comfygo/cli"
 	"comfygo/engine/inspect"
+	"comfygo/engine/ort"
 	"comfygo/folders"
 	"comfygo/internal/plainfile"
 	"comfygo/queue/natslog"
@@ -200,7 +201,7 @@ func (a *App) warn() {
 		a.log.Warn(name + " is accepted and has no effect in comfygo")
 	}
 	if flags := a.cfg.NarrowTypes(); len(flags) > 0 && !a.parts.machine.cuda() {
-		a.log.Warn(strings.Join(flags, ", ") + ": has no effect on the CPU, which computes in 32 bit")
+		a.sayNarrow(flags, ort.HasBfloat16())
 	}
 	if a.cfg.CPUInt8 && a.parts.machine.cuda() {
 		a.log.Warn("--cpu-int8: has no effect, diffusion models run on the GPU")
@@ -210,6 +211,17 @@ func (a *App) warn() {
 	}
 	if text := wideOpen(a.cfg, a.access.gate.Mode()); text != "" {
 		a.log.Warn(text)
+	}
+}
+
+// sayNarrow logs what flags for computing in less than 32 bits do on the CPU: those for bfloat16 act where it multiplies such numbers.
+func (a *App) sayNarrow(flags []string, bfloat16 bool) {
+	for _, flag := range flags {
+		if bfloat16 && strings.HasPrefix(flag, "--bf16-") {
+			a.log.Info(flag + ": linear layers and 3x3 convolutions multiply in bfloat16")
+			continue
+		}
+		a.log.Warn(flag + ": has no effect on this CPU, which computes in 32 bit")
 	}
 }
 

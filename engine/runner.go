@@ -76,7 +76,7 @@ func (r runner) target(ctx context.Context, g family.Graph) (nn.Target, error) {
 	}
 	return Target(TargetOptions{
 		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block, Linear: r.rt.linear,
-		Int8: r.rt.cfg.Int8, Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared, Capability: capability,
+		Int8: r.rt.cfg.Int8, Bfloat16: ort.HasBfloat16(), Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared, Capability: capability,
 	})
 }
 
@@ -84,7 +84,8 @@ func (r runner) target(ctx context.Context, g family.Graph) (nn.Target, error) {
 type TargetOptions struct {
 	Device ort.Device
 	Role   family.Role
-	// Compute is the requested compute type on a GPU; Invalid means the default of the role.
+	// Compute is the requested compute type; Invalid means the default of the role on a GPU and float32 on the CPU, where all other types
+	// but BF16 mean that too.
 	Compute dtype.DType
 	// Weights is the type that weights are rounded to; Invalid leaves them unchanged.
 	Weights dtype.DType
@@ -94,6 +95,8 @@ type TargetOptions struct {
 	Linear bool
 	// Int8 is Config's.
 	Int8 bool
+	// Bfloat16 reports that this CPU multiplies in bfloat16 where that is the requested compute type.
+	Bfloat16 bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
 	// Capability is the compute capability of a GPU; 0 if it is unknown.
@@ -114,6 +117,7 @@ func Target(o TargetOptions) (nn.Target, error) {
 	return nn.TargetFor(nn.TargetOptions{
 		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean,
 		Int8: o.Int8 && (o.Role == family.RoleDiffusion || o.Role == family.RoleControl), Weights: o.Weights, Capability: o.Capability,
+		Bfloat16: o.Bfloat16 && o.Compute == dtype.BF16,
 	})
 }
 

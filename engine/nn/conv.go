@@ -29,7 +29,7 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 		return y
 	}
 	if b.winograd(r, w) {
-		return b.convBranches(s, shape, x, b.Conv3x3(x, b.mapped(r, shape), b.optional(bias), residual), w.ND())
+		return b.convBranches(s, shape, x, b.Conv3x3(x, b.mapped(r, shape), b.optional(bias), residual, b.Target.Bfloat16), w.ND())
 	}
 	if b.blocks(in) || b.direct(in) {
 		return b.convBlocked(s, r, bias, x, residual, w)

@@ -28,7 +28,7 @@ func (b *Builder) LinearOnce(s *weights.Scope, x *onnx.Value, out int) *onnx.Val
 		return b.Linear(s, x, out)
 	}
 	b.At(s.Prefix())
-	y := b.Graph.Linear(onnx.LinearForm{Remembered: true, Int8: b.Target.Int8}, x, b.mapped(r, []int{out, in}), b.optional(bias), nil)
+	y := b.Graph.Linear(onnx.LinearForm{Remembered: true, Int8: b.Target.Int8, Bfloat16: b.Target.Bfloat16}, x, b.mapped(r, []int{out, in}), b.optional(bias), nil)
 	return b.linearBranches(s, 0, out, in, x, y)
 }
 
@@ -55,7 +55,7 @@ func (b *Builder) LinearGated(s *weights.Scope, x *onnx.Value, inner int) *onnx.
 	}
 	b.At(s.Prefix())
 	w := b.mapped(r, []int{2 * inner, in})
-	return b.Graph.Linear(onnx.LinearForm{Gated: true, Int8: b.Target.Int8}, x, w, b.optional(s.Optional("bias", 2*inner)), nil)
+	return b.Graph.Linear(onnx.LinearForm{Gated: true, Int8: b.Target.Int8, Bfloat16: b.Target.Bfloat16}, x, w, b.optional(s.Optional("bias", 2*inner)), nil)
 }
 
 // splits reports that CUDA has a kernel which adds a bias to x [B,S,width] and gates one half by the other.
@@ -106,7 +106,7 @@ func (b *Builder) rows(r *weights.Ref, from, n int) *weights.Ref {
 func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x, residual *onnx.Value, from, out int) *onnx.Value {
 	in := x.Dim(-1).N
 	if b.Target.Linear && !r.Entry.Quantized() {
-		y := b.Graph.Linear(onnx.LinearForm{Int8: b.Target.Int8}, x, b.mapped(r, []int{out, in}), b.optional(bias), residual)
+		y := b.Graph.Linear(onnx.LinearForm{Int8: b.Target.Int8, Bfloat16: b.Target.Bfloat16}, x, b.mapped(r, []int{out, in}), b.optional(bias), residual)
 		return b.linearBranches(s, from, out, in, x, y)
 	}
 	y := b.matmul(x, r, out, in)

@@ -20,6 +20,8 @@ type Target struct {
 	// Int8 has linear layers multiply in 8-bit integers: rows of x and of the weight are rounded to 255 steps in groups of 256
 	// columns. Only with Linear.
 	Int8 bool
+	// Bfloat16 has linear layers and 3x3 convolutions round their operands to bfloat16. Only with Linear.
+	Bfloat16 bool
 	// Lean keeps weights mapped as stored in the file, on the CPU: narrow ones are widened during each run, just before their
 	// use.
 	Lean bool
@@ -31,7 +33,7 @@ type Target struct {
 
 // String names the target in cache keys.
 func (t Target) String() string {
-	return fmt.Sprintf("cuda=%t %s block=%d linear=%t int8=%t lean=%t weights=%s flash=%t", t.CUDA, t.Compute, t.Block, t.Linear, t.Int8, t.Lean, t.Weights, t.Flash)
+	return fmt.Sprintf("cuda=%t %s block=%d linear=%t int8=%t bfloat16=%t lean=%t weights=%s flash=%t", t.CUDA, t.Compute, t.Block, t.Linear, t.Int8, t.Bfloat16, t.Lean, t.Weights, t.Flash)
 }
 
 // TargetOptions are the settings of a configuration and a device for a network.
@@ -47,6 +49,8 @@ type TargetOptions struct {
 	Linear bool
 	// Int8 asks for linear layers in 8-bit integers; it changes nothing on CUDA and without Linear.
 	Int8 bool
+	// Bfloat16 asks for linear layers and 3x3 convolutions in bfloat16; it changes nothing on CUDA and without Linear.
+	Bfloat16 bool
 	// MapWeights asks for weights that stay mapped from the file. On CUDA, where weights are uploaded once in the type
 	// they are computed in, it changes nothing.
 	MapWeights bool
@@ -65,7 +69,9 @@ func cudnnAttention(capability int) bool { return capability >= 90 && capability
 // and the tools all call it.
 func TargetFor(o TargetOptions) (Target, error) {
 	if !o.CUDA {
-		return Target{Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Int8: o.Int8 && o.Linear, Lean: o.MapWeights, Weights: o.Weights}, nil
+		return Target{
+			Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Int8: o.Int8 && o.Linear, Bfloat16: o.Bfloat16 && o.Linear, Lean: o.MapWeights, Weights: o.Weights,
+		}, nil
 	}
 	t := Target{CUDA: true, Compute: o.Compute, Weights: o.Weights}
 	switch o.Compute {

@@ -12,6 +12,9 @@ type LinearForm struct {
 	Remembered bool
 	// Int8 multiplies in 8-bit integers, on CPUs for which ort.HasInt8 returns true; others compute in float32.
 	Int8 bool
+	// Bfloat16 rounds x and w to bfloat16 and sums in float32, on CPUs for which ort.HasBfloat16 returns true; others compute in
+	// float32. Int8 takes precedence.
+	Bfloat16 bool
 }
 
 // Linear returns x·wᵀ + bias + sum for x [..,K] in float32 and w [N,K] of any float type; bias [N] and sum, of the result's
@@ -28,8 +31,11 @@ func (g *Graph) Linear(form LinearForm, x, w, bias, sum *Value) *Value {
 	if form.Remembered {
 		keep = 1
 	}
-	if form.Int8 {
+	switch {
+	case form.Int8:
 		narrow = 1
+	case form.Bfloat16:
+		narrow = 2
 	}
 	if form.Gated {
 		if w.Dim(0).N%2 != 0 {
@@ -52,8 +58,9 @@ func (g *Graph) Linear(form LinearForm, x, w, bias, sum *Value) *Value {
 
 // Conv3x3 is a 3x3 convolution of x [B,I,H,W] in float32 with stride one and a border of zeros, for a weight [O,I,3,3] of any
 // float type; bias [O] and sum, of the result's shape [B,O,H,W], are optional. It computes by Winograd's algorithm, whose
-// rounding errors are a few times those of the plain sum. An engine operator like Linear.
-func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
+// rounding errors are a few times those of the plain sum. With bfloat16, and on CPUs for which ort.HasBfloat16 returns true, it is the
+// plain sum of the products of x and w as bfloat16 rounds them. An engine operator like Linear.
+func (g *Graph) Conv3x3(x, w, bias, sum *Value, bfloat16 bool) *Value {
 	const op = "Conv3x3"
 	if w.Rank() != 4 || x.Rank() != 4 || x.DType != dtype.F32 || !w.DType.IsFloat() || x.Dim(1) != w.Dim(1) || !w.Dim(2).Is(3) || !w.Dim(3).Is(3) {
 		g.fail(op, "shapes %s%v and %s%v do not match", x.DType, x.Shape, w.DType, w.Shape)
@@ -70,7 +77,11 @@ func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
 	if sum != nil {
 		in = append(in, sum)
 	}
-	return g.op(DomainComfygo, op, dtype.F32, out, in)
+	var attrs []attr
+	if bfloat16 {
+		attrs = append(attrs, attr{"narrow", int64(2)})
+	}
+	return g.op(DomainComfygo, op, dtype.F32, out, in, attrs...)
 }
 
 // BiasFastGelu returns the tanh form of the GELU of x [..,C] + bias [C].

@@ -289,11 +289,18 @@ func (p *peak) scratch(n *node) []int64 {
 	return nil
 }
 
-// tiles lists the temporary buffers of a convolution by Winograd's algorithm: the transformed tiles in hand, and for each of two
+// tiles lists the temporary buffers of a 3x3 convolution: in bfloat16 the pixels in hand and the weights of two threads, by Winograd's algorithm the transformed tiles in hand, and for each of two
 // threads the transformed weights and the products of a group of channels. Source of the numbers: engine/ort/conv.c.
 func (p *peak) tiles(n *node) []int64 {
 	const width, rows, most, panels, weights, threads = 32, 12 * 4, 24 << 20, 288, 768 << 10, 2
 	x := n.in[1]
+	if n.number("narrow") != 0 { // engine/ort/convbf16.c
+		const step, pixel, zeros, tap = 32, 64, 34, 2048
+		steps, row := (p.size(x.Dim(1))+step-1)/step, p.size(x.Dim(3))+1
+		inHand := min(p.size(x.Dim(0))*(p.size(x.Dim(2))+1)-1, max(1, most/(steps*row*pixel)-2))
+		taps := steps * 9 * tap
+		return []int64{steps * pixel * ((inHand+2)*row + zeros), taps, taps}
+	}
 	batch, in, high, wide := p.size(x.Dim(0)), p.size(x.Dim(1)), p.size(x.Dim(2)), p.size(x.Dim(3))
 	divided := func(side int64) (places, all int64) {
 		return (side + 2) * (side + 2), (batch*((high+side-1)/side)*((wide+side-1)/side) + width - 1) / width

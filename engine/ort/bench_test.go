@@ -74,6 +74,12 @@ func BenchmarkLinear(b *testing.B) {
 				rate(b, s, values, operations)
 			})
 		}
+		if HasBfloat16() {
+			b.Run(fmt.Sprint(c, "/bfloat16"), func(b *testing.B) {
+				s, values := o.session(b, "Linear", map[string][]int64{"gated": {0}, "remember": {0}, "narrow": {2}})
+				rate(b, s, values, operations)
+			})
+		}
 		b.Run(fmt.Sprint(c, "/library"), func(b *testing.B) {
 			s, values := o.besides(b, nodeOf("MatMul", []string{"x", "w"}, []string{"y"}), []int{c.depth, c.cols})
 			rate(b, s, values, operations)
@@ -91,6 +97,12 @@ func BenchmarkConv3x3(b *testing.B) {
 			s, values := o.session(b, "Conv3x3", nil)
 			rate(b, s, values, operations)
 		})
+		if HasBfloat16() {
+			b.Run(fmt.Sprint(c, "/bfloat16"), func(b *testing.B) {
+				s, values := o.session(b, "Conv3x3", map[string][]int64{"narrow": {2}})
+				rate(b, s, values, operations)
+			})
+		}
 		b.Run(fmt.Sprint(c, "/library"), func(b *testing.B) {
 			node := nodeOf("Conv", []string{"x", "w"}, []string{"y"})
 			node.ints = map[string][]int64{"pads": {1, 1, 1, 1}}

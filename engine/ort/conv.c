@@ -229,6 +229,10 @@ OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx) {
   c.width = (size_t)x.dims[3];
   if (count == 0) return NULL;
   if (c.in == 0) return wrong(k);
+  if (k->narrow == CG_NARROW_BF16 && k->tiles) {
+    cg_images images = {k, c.x, c.w, c.type, c.bias, c.sum, c.y, c.batch, c.in, c.out, c.height, c.width};
+    return cg_convolve_bf16(&images, ctx);
+  }
   choose(&c);
   return convolve(ctx, &c);
 }

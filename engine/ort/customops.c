@@ -197,6 +197,10 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "gated", &k->gated);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "remember", &k->remember);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "narrow", &k->narrow);
+  if (st == NULL && k->kind == CONV) {
+    OrtStatus *without = api->KernelInfoGetAttribute_int64(info, "narrow", &k->narrow);
+    if (without) api->ReleaseStatus(without);
+  }
   if (st == NULL && k->remember) st = memo_of(api, info, &k->memo);
   if (st == NULL && k->kind == WIDEN_BLOCKED) {
     st = api->KernelInfoGetAttribute_int64(info, "block", &k->block);

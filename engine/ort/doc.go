@@ -51,7 +51,7 @@
 //     larger than those of float32 products; numbers below 1e-38 may count as zeros.
 //
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
-//     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images.
+//     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images. With attribute narrow 2 and AMX it is the plain sum over operands that are rounded to bfloat16.
 //
 //   - GroupNorm(X, Weight, Bias, Shift?) normalises X [B,C,..] plus Shift [B,C] in groups of channels; SiLU follows when silu is set.
 //

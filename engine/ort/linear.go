@@ -36,6 +36,9 @@ func (r *Runtime) HasLinear() bool { return Kernels() != "" }
 // HasInt8 reports that this CPU multiplies 8-bit integers in the operator Linear.
 func HasInt8() bool { return C.cg_int8_of_cpu() != nil }
 
+// HasBfloat16 reports that this CPU multiplies numbers of bfloat16 in the operators Linear and Conv3x3.
+func HasBfloat16() bool { return C.cg_tiles_of_cpu() != nil }
+
 // Int8Kernels names the instructions of this CPU that multiply 8-bit integers: "AVX-512 VNNI", "AVX-VNNI", "AVX2" or "".
 func Int8Kernels() string {
 	if k := C.cg_int8_of_cpu(); k != nil {

@@ -20,7 +20,7 @@ typedef struct {
   OrtAllocator *arena;
   const cg_simd *simd;  // NULL on a CPU without the vectors that Linear, Conv3x3 and GroupNorm need
   const cg_int8 *simd8;  // for Linear in 8-bit integers, NULL likewise
-  const cg_tiles *tiles;  // for Linear in tiles, NULL likewise
+  const cg_tiles *tiles;  // for Linear and Conv3x3 in tiles, NULL likewise
   int kind;
   // The attributes of the operators that have them.
   int64_t block, gated, remember, narrow;
@@ -51,6 +51,20 @@ void cg_free(const cg_kernel *k, void *p);
 
 OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx);
 OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx);
+// cg_images are a 3x3 convolution.
+typedef struct {
+  const cg_kernel *k;
+  const float *x;
+  const char *w;
+  int type;
+  const float *bias, *sum;
+  float *y;
+  size_t batch, in, out, height, width;
+} cg_images;
+
+// cg_convolve_bf16 computes it with operands that are rounded to bfloat16.
+OrtStatus *cg_convolve_bf16(const cg_images *images, OrtKernelContext *ctx);
+
 OrtStatus *cg_compute_norm(const cg_kernel *k, OrtKernelContext *ctx);
 
 #endif

@@ -135,4 +135,33 @@ static void tile(const char *strip, int strip_parts, const char *panel, int pane
   }
 }
 
-const cg_tiles cg_tiles_emulated = {"tiles in portable code", nothing, nothing, strip, panel, tile};
+static void pixels(const float *x, size_t plane, size_t channels, size_t n, char *dst) {
+  for (size_t i = 0; i < n; i++) {
+    for (size_t c = 0; c < CG_TD; c++) ((uint16_t *)(dst + i * CG_PIXEL_BYTES))[c % CG_TILE * 2 + c / CG_TILE] = c < channels ? nearest(x[c * plane + i]) : 0;
+  }
+}
+
+static void taps(const void *w, int type, size_t ld, size_t rows, size_t channels, char *dst) {
+  size_t size = type == CG_F32 ? 4 : 2;
+  memset(dst, 0, CG_TAPS * CG_TAP_BYTES);
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t at = 0; at < channels * CG_TAPS; at++) {
+      float x;
+      cg_widen((const char *)w + (i * ld + at) * size, type, &x, 1);
+      put(x, at / CG_TAPS, i, 1, dst + at % CG_TAPS * CG_TAP_BYTES);
+    }
+  }
+}
+
+static void convolve(const char *x, size_t row, size_t step, const char *taps, size_t steps, float *tile) {
+  float sums[CG_TR * CG_NR] = {0};
+  for (size_t at = 0; at < steps * CG_TAPS; at++) {
+    const char *from = x + at / CG_TAPS * step + at % CG_TAPS / 3 * row + at % 3 * CG_PIXEL_BYTES;
+    for (size_t i = 0; i < 4; i++) {
+      multiply(from + i / 2 * CG_TILE * CG_PIXEL_BYTES, taps + at * CG_TAP_BYTES + i % 2 * CG_TILE_BYTES, sums + i / 2 * CG_TILE * CG_NR + i % 2 * CG_TILE);
+    }
+  }
+  for (size_t i = 0; i < CG_TR * CG_NR; i++) tile[i % CG_NR * CG_TR + i / CG_NR] = sums[i];
+}
+
+const cg_tiles cg_tiles_emulated = {"tiles in portable code", nothing, nothing, strip, panel, tile, pixels, taps, convolve};

@@ -17,7 +17,7 @@ enum { CG_TILE = 16, CG_TR = 2 * CG_TILE, CG_TD = 32, CG_TILE_BYTES = 4 * CG_TIL
 enum { CG_PARTS = 3 };
 
 // CG_CHAIN is how many steps are summed from zero before their sum is added to a tile: longer chains of additions lose accuracy.
-enum { CG_CHAIN = 16 };
+enum { CG_CHAIN = 8 };
 
 // cg_parts is the number of parts that hold numbers of an element type of widen.h.
 int cg_parts(int type);
@@ -45,7 +45,21 @@ typedef struct {
   // tile computes rows (rounded up to CG_TILE) of a tile; add adds to what it holds. A panel has no more parts than a strip, of which a
   // strip has one or CG_PARTS.
   void (*tile)(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add);
+
+  // pixels packs n (at most CG_TILE) pixels of channels (at most CG_TD) channels, plane numbers apart, as rows of a strip of one part,
+  // 64 bytes each.
+  void (*pixels)(const float *x, size_t plane, size_t channels, size_t n, char *dst);
+
+  // taps packs rows (at most CG_NR) output channels and channels (at most CG_TD) input channels of a weight [O][I][3][3], whose rows
+  // are ld numbers apart, as a step of a panel of one part for each of the nine taps.
+  void (*taps)(const void *w, int type, size_t ld, size_t rows, size_t channels, char *dst);
+
+  // convolve computes a tile of CG_TR pixels and CG_NR output channels and turns it over, [CG_NR][CG_TR]. x is the pixel at
+  // the upper left of the first one, row the bytes to the pixel below, step those to the next input channels; taps are as packed.
+  void (*convolve)(const char *x, size_t row, size_t step, const char *taps, size_t steps, float *tile);
 } cg_tiles;
+
+enum { CG_TAPS = 9, CG_PIXEL_BYTES = 2 * CG_TD, CG_TAP_BYTES = 2 * CG_TILE_BYTES };
 
 // cg_tiles_emulated computes what the instructions are documented to do.
 extern const cg_tiles cg_tiles_emulated;

@@ -97,10 +97,7 @@ func off(got []float32, want []float64) (rms, largest float64) {
 // TestTilesAreAsExact compares errors against float64 with those of float32 products: no more than twice as large.
 func TestTilesAreAsExact(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
-		level := 0
-		if Kernels() != "AMX with AVX-512" {
-			level = emulated
-		}
+		level := cpuLevel()
 		for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
 			for _, depth := range []int{320, 1280, 2600} {
 				o := layer(40, depth, 40, d)
@@ -122,10 +119,7 @@ func TestTilesOddNumbers(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
 		const rows, depth, cols = 50, 70, 33
 		o := layer(rows, depth, cols, dtype.F16)
-		level := 0
-		if Kernels() != "AMX with AVX-512" {
-			level = emulated
-		}
+		level := cpuLevel()
 		for i := range depth {
 			o.x[2*depth+i] = 1e-42
 		}
@@ -152,10 +146,7 @@ func TestTilesOddNumbers(t *testing.T) {
 // TestTilesInBfloat16 compares one product for each pair of numbers with float64 over operands that are rounded to bfloat16.
 func TestTilesInBfloat16(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
-		level := 0
-		if Kernels() != "AMX with AVX-512" {
-			level = emulated
-		}
+		level := cpuLevel()
 		for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
 			for _, size := range [][3]int{{1, 5, 3}, {40, 320, 70}, {130, 1300, 33}} {
 				t.Run(fmt.Sprint(d, size), func(t *testing.T) {
@@ -171,6 +162,62 @@ func TestTilesInBfloat16(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestConv3x3InBfloat16 compares with float64 over operands that are rounded to bfloat16, at sizes that fill tiles and that do not.
+func TestConv3x3InBfloat16(t *testing.T) {
+	narrow := map[string][]int64{"narrow": {2}}
+	withTiles(t, func(t *testing.T) {
+		for _, c := range []struct {
+			batch, in, out, height, width int
+			dtype                         dtype.DType
+			bias, sum                     bool
+		}{
+			{1, 1, 1, 1, 1, dtype.F32, false, false},
+			{2, 32, 32, 8, 8, dtype.F16, true, true},
+			{3, 17, 13, 5, 3, dtype.BF16, false, true},
+			{1, 70, 45, 7, 40, dtype.F16, true, false},
+			{2, 40, 33, 9, 16, dtype.F32, true, true},
+			{1, 600, 1, 210, 100, dtype.F16, true, false}, // rows in several parts
+		} {
+			if level := cpuLevel(); level == emulated && c.in*c.height*c.width > 1<<20 {
+				continue // takes long
+			}
+			t.Run(fmt.Sprint(c), func(t *testing.T) {
+				o := operands{
+					weightDims: []int{c.out, c.in, 3, 3}, xDims: []int{c.batch, c.in, c.height, c.width}, biasDims: []int{c.out},
+					sumDims: []int{c.batch, c.out, c.height, c.width}, dtype: c.dtype,
+				}
+				o.fill(c.bias, c.sum)
+				got := o.run(t, "Conv3x3", narrow)
+				for _, v := range [][]float32{o.x, o.weight} {
+					for i := range v {
+						v[i] = nearestBrain(v[i])
+					}
+				}
+				near(t, got, o.conv3x3(), 2e-5)
+			})
+		}
+	})
+	if Kernels() != "AMX with AVX-512" {
+		return
+	}
+	o := operands{weightDims: []int{33, 35, 3, 3}, xDims: []int{2, 35, 9, 19}, biasDims: []int{33}, dtype: dtype.F16}
+	o.fill(true, false)
+	limitVectors(emulated)
+	want := o.run(t, "Conv3x3", narrow)
+	limitVectors(0)
+	if !slices.Equal(o.run(t, "Conv3x3", narrow), want) {
+		t.Error("the emulation differs")
+	}
+}
+
+// cpuLevel is the level of withTiles that a test runs at.
+func cpuLevel() int {
+	if Kernels() == "AMX with AVX-512" {
+		return 0
+	}
+	return emulated
 }
 
 // nearestBrain rounds to the nearest bfloat16, halves to even.

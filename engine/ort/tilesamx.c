@@ -216,7 +216,97 @@ AMX static void tile(const char *strip, int strip_parts, const char *panel, int 
   }
 }
 
-static const cg_tiles amx = {"AMX", begin, end, strip, panel, tile};
+// store_turned stores the columns of a block of 16 x 16 as rows of 64 bytes, the first n.
+AMX_INLINE void store_turned(const __m512i block[CG_TILE], size_t n, char *dst) {
+  __m512 t[CG_TILE];
+#pragma GCC unroll 16
+  for (int i = 0; i < CG_TILE; i++) t[i] = _mm512_castsi512_ps(block[i]);
+  transpose(t);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < CG_TILE; i++) {
+    if (i < n) vstore((float *)(dst + i * 4 * CG_TILE), t[i]);
+  }
+}
+
+AMX static void pixels(const float *x, size_t plane, size_t channels, size_t n, char *dst) {
+  __m512i block[CG_TILE];
+  for (size_t t = 0; t < CG_TILE; t++) {
+    words(t < channels ? vload_n(x + t * plane, n) : vzero(), t + CG_TILE < channels ? vload_n(x + (t + CG_TILE) * plane, n) : vzero(), 1, block + t);
+  }
+  store_turned(block, n, dst);
+}
+
+// taps_of turns 16 numbers and those 16 channels further of 16 output channels at a time, which are words of neighbouring taps.
+AMX_INLINE void taps_of(const char *w, const int type, size_t ld, size_t rows, size_t channels, char *dst) {
+  enum { HALF = CG_TILE * CG_TAPS };
+  const size_t size = type == CG_F32 ? 4 : 2, all = channels * CG_TAPS;
+  for (size_t half = 0; half < 2; half++) {
+    for (size_t at = 0; at < HALF; at += CG_TILE) {
+      size_t n = at < all ? all - at : 0, m = at + HALF < all ? all - at - HALF : 0;
+      __m512 t[CG_TILE];
+      for (size_t i = 0; i < CG_TILE; i++) {
+        const char *p = w + ((half * CG_TILE + i) * ld + at) * size;
+        __m512i word = _mm512_setzero_si512();
+        if (half * CG_TILE + i < rows) words(vwiden(p, type, n), m ? vwiden(p + HALF * size, type, m) : vzero(), 1, &word);
+        t[i] = _mm512_castsi512_ps(word);
+      }
+      transpose(t);
+      for (size_t i = 0; i < CG_TILE; i++) {
+        size_t number = at + i;
+        vstore((float *)(dst + number % CG_TAPS * CG_TAP_BYTES + half * CG_TILE_BYTES) + number / CG_TAPS * CG_TILE, t[i]);
+      }
+    }
+  }
+}
+
+AMX static void taps(const void *w, int type, size_t ld, size_t rows, size_t channels, char *dst) {
+  switch (type) {
+    case CG_F32:
+      taps_of(w, CG_F32, ld, rows, channels, dst);
+      break;
+    case CG_F16:
+      taps_of(w, CG_F16, ld, rows, channels, dst);
+      break;
+    default:
+      taps_of(w, CG_BF16, ld, rows, channels, dst);
+  }
+}
+
+AMX static void convolve(const char *x, size_t row, size_t step, const char *taps, size_t steps, float *tile) {
+  enum { STEP = CG_NR * sizeof(float), LOWER = CG_TILE * CG_NR };
+  float sums[CG_TR * CG_NR];
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (size_t s = 0; s < steps; s++, x += step) {
+    for (size_t tap = 0; tap < CG_TAPS; tap++, taps += CG_TAP_BYTES) {
+      const char *from = x + tap / 3 * row + tap % 3 * CG_PIXEL_BYTES;
+      _tile_loadd(4, from, CG_PIXEL_BYTES);
+      _tile_loadd(6, taps, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, taps + CG_TILE_BYTES, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, from + CG_TILE * CG_PIXEL_BYTES, CG_PIXEL_BYTES);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, sums, STEP);
+  _tile_stored(1, sums + CG_TILE, STEP);
+  _tile_stored(2, sums + LOWER, STEP);
+  _tile_stored(3, sums + LOWER + CG_TILE, STEP);
+  for (size_t i = 0; i < 4; i++) {
+    __m512 t[CG_TILE];
+#pragma GCC unroll 16
+    for (int k = 0; k < CG_TILE; k++) t[k] = vload(sums + i / 2 * LOWER + i % 2 * CG_TILE + k * CG_NR);
+    transpose(t);
+#pragma GCC unroll 16
+    for (int k = 0; k < CG_TILE; k++) vstore(tile + (i % 2 * CG_TILE + (size_t)k) * CG_TR + i / 2 * CG_TILE, t[k]);
+  }
+}
+
+static const cg_tiles amx = {"AMX", begin, end, strip, panel, tile, pixels, taps, convolve};
 
 static int may_use_amx;
 

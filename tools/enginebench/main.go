@@ -2,7 +2,7 @@
 // VAE decoding, in CPU seconds (which other work on the machine does not change much) and in wall time, with
 // the memory that stays and the highest there was. docs/performance.md sets the figures beside ComfyUI's.
 //
-//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean]
+//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean] [-bf16]
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"comfygo/engine"
+	"comfygo/engine/dtype"
 	"comfygo/engine/ort"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -25,9 +26,9 @@ import (
 )
 
 type options struct {
-	ckpt                             string
-	size, steps, threads             int
-	lean, prepared, cuda, tf32, once bool
+	ckpt                                   string
+	size, steps, threads                   int
+	lean, prepared, cuda, tf32, once, bf16 bool
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.BoolVar(&o.prepared, "prepared", false, "lay the U-Net's weights out in memory")
 	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA GPU")
 	flag.BoolVar(&o.tf32, "tf32", false, "allow TF32 on CUDA")
+	flag.BoolVar(&o.bf16, "bf16", false, "multiply in bfloat16, on CPUs with AMX")
 	flag.BoolVar(&o.once, "once", false, "decode once only")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -100,7 +102,12 @@ func status(key string) string {
 }
 
 func run(ctx context.Context, o options) error {
+	compute := dtype.Invalid
+	if o.bf16 {
+		compute = dtype.BF16
+	}
 	cfg := engine.Config{
+		UNet: compute, VAE: compute, Text: compute,
 		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
 		Threads: o.threads, Lean: o.lean, Prepared: o.prepared, TF32: o.tf32, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
