@@ -38,6 +38,7 @@ type runState struct {
 
 	warnings warnings
 	reserved []func() // what ends the reservations of memory
+	held     int64    // the bytes of these
 }
 
 // Host provides the executor's services to a running node.

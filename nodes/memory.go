@@ -15,18 +15,37 @@ type Memory interface {
 	Reserve(ctx context.Context, what string, bytes int64) (release func(), err error)
 }
 
+// holding is the part of a Memory that knows what the caller holds already: bytes that do not become free while it waits.
+type holding interface {
+	ReserveMore(ctx context.Context, what string, bytes, held int64) (release func(), err error)
+}
+
 // Reserve reserves memory that this call is about to allocate, and fails if there is not enough. It is released at the end of the call: by
 // then the memory is allocated and counts as such. what describes it, such as "a text of 3 bytes".
 func (c *Context) Reserve(what string, bytes int64) error {
 	if c.Memory == nil {
 		return nil
 	}
-	release, err := c.Memory.Reserve(c, what, bytes)
+	reserve := c.Memory.Reserve
+	if m, ok := c.Memory.(holding); ok {
+		reserve = func(ctx context.Context, what string, bytes int64) (func(), error) {
+			return m.ReserveMore(ctx, what, bytes, c.run.held)
+		}
+	}
+	release, err := reserve(c, what, bytes)
 	if err != nil {
 		return err
 	}
 	c.run.reserved = append(c.run.reserved, release)
+	c.run.held += max(bytes, 0)
 	return nil
+}
+
+// ReserveNext is Reserve for the next stage of a call's work: what the call reserved before is allocated by then and counts as such, or is needed no
+// more, so that it is released first.
+func (c *Context) ReserveNext(what string, bytes int64) error {
+	c.Release()
+	return c.Reserve(what, bytes)
 }
 
 // Release releases the memory that the call reserved. The executor calls it when the call has ended.
@@ -34,7 +53,7 @@ func (c *Context) Release() {
 	for _, release := range c.run.reserved {
 		release()
 	}
-	c.run.reserved = nil
+	c.run.reserved, c.run.held = nil, 0
 }
 
 // Sizes of values in memory, in bytes, beside their content: a member of a list, and of an object with its key's header.

@@ -46,6 +46,7 @@ type Budget struct {
 	mu       sync.Mutex
 	limit    uint64
 	reserved uint64
+	waiting  uint64        // part of reserved, held by those that wait
 	freed    chan struct{} // closed when a reservation ends
 	cleaned  time.Time
 }
@@ -98,22 +99,29 @@ func (b *Budget) Check(what string, need uint64) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err := b.fits(what, need); err != nil {
+	if _, err := b.fits(what, need, 0); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Reserve promises bytes until release is called, which may be called several times. It waits while the bytes would fit
-// if other promises ended, and fails with a *SizeError when they would not even then, or with the cause of ctx's end.
+// Reserve is ReserveMore for a caller without promises.
 func (b *Budget) Reserve(ctx context.Context, what string, bytes int64) (release func(), err error) {
+	return b.ReserveMore(ctx, what, bytes, 0)
+}
+
+// ReserveMore promises bytes until release is called, which may be called several times. held are the bytes that the caller was promised before and
+// holds while it waits. It waits while the bytes would fit if the promises of others that do not wait ended, and fails with a *SizeError when they would
+// not even then, or with the cause of ctx's end.
+func (b *Budget) ReserveMore(ctx context.Context, what string, bytes, held int64) (release func(), err error) {
 	need := uint64(max(bytes, 0))
 	if need <= small {
 		return func() {}, nil
 	}
+	own := uint64(max(held, 0))
 	for {
 		b.mu.Lock()
-		others, err := b.fits(what, need)
+		others, err := b.fits(what, need, b.waiting+own)
 		switch {
 		case err == nil:
 			b.reserved += need
@@ -127,11 +135,19 @@ func (b *Budget) Reserve(ctx context.Context, what string, bytes int64) (release
 			b.freed = make(chan struct{})
 		}
 		freed := b.freed
+		b.waiting += own
 		b.mu.Unlock()
+		var ended error
 		select {
 		case <-freed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for memory for %s: %w", what, context.Cause(ctx))
+			ended = fmt.Errorf("waiting for memory for %s: %w", what, context.Cause(ctx))
+		}
+		b.mu.Lock()
+		b.waiting = less(b.waiting, own)
+		b.mu.Unlock()
+		if ended != nil {
+			return nil, ended
 		}
 	}
 }
@@ -146,9 +162,8 @@ func (b *Budget) release(bytes uint64) {
 	}
 }
 
-// fits fails with a *SizeError if bytes do not fit beside all reservations; others reports that they would once those
-// ended.
-func (b *Budget) fits(what string, need uint64) (others bool, err error) {
+// fits fails with a *SizeError if bytes do not fit beside all reservations; others reports that they would once those but held ended.
+func (b *Budget) fits(what string, need, held uint64) (others bool, err error) {
 	left := b.headroom()
 	if need > less(left, b.reserved) && b.clean() {
 		left = b.headroom()
@@ -157,7 +172,8 @@ func (b *Budget) fits(what string, need uint64) (others bool, err error) {
 	if need <= free {
 		return false, nil
 	}
-	return b.reserved > 0 && need <= saturated(left, b.reserved), &SizeError{What: what, Need: need, Free: free}
+	theirs := less(b.reserved, held)
+	return theirs > 0 && need <= less(saturated(left, theirs), held), &SizeError{What: what, Need: need, Free: free}
 }
 
 // saturated is a+b, the largest number when the sum does not fit.

@@ -107,6 +107,47 @@ func TestReserveEnds(t *testing.T) {
 	}
 }
 
+// TestReserveOfHolders: a promise that the caller's own ones keep from fitting fails at once, and so does the last of those that would wait for each
+// other; the first goes on then.
+func TestReserveOfHolders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := budget(gb+memory.Margin, 0)
+		var size *memory.SizeError
+		first, err := b.Reserve(t.Context(), "a stage", gb/2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.ReserveMore(t.Context(), "the next stage", gb*3/4, gb/2); !errors.As(err, &size) {
+			t.Fatalf("the next stage: %v", err)
+		}
+		second, err := b.Reserve(t.Context(), "another call", gb/2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error)
+		go func() {
+			release, err := b.ReserveMore(t.Context(), "the next stage", gb/4, gb/2)
+			if err == nil {
+				release()
+			}
+			waited <- err
+		}()
+		synctest.Wait()
+		if _, err := b.ReserveMore(t.Context(), "another call's next stage", gb/4, gb/2); !errors.As(err, &size) {
+			t.Fatalf("two that wait for each other: %v", err)
+		}
+		second()
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+		first()
+		if have := b.Available(); have != gb {
+			t.Errorf("%d bytes are left in the end", have)
+		}
+	})
+}
+
 func TestProcessIsPlausible(t *testing.T) {
 	t.Parallel()
 	if n := memory.Process.Available(); n < 1<<20 || n > 1<<50 {

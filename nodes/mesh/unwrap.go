@@ -38,7 +38,7 @@ func (n *UnwrapMesh) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	o := unwrap.Options{
 		Adaptive: n.Segmenter == "adaptive", Resolution: n.Resolution, Padding: n.Padding, WeldDistance: n.WeldDistance,
-		Reserve: ctx.Reserve, Progress: func(done, total int) { ctx.ShowProgress(float64(done), float64(total), nil) },
+		Reserve: ctx.Reserve, Next: ctx.ReserveNext, Progress: func(done, total int) { ctx.ShowProgress(float64(done), float64(total), nil) },
 	}
 	if n.Segmenter != "pec" && n.Segmenter != "adaptive" {
 		return nodes.Result{}, nodes.Errorf("ValueError", "unwrapping a mesh: the segmenter %q is unknown, want pec or adaptive", n.Segmenter)

@@ -32,7 +32,7 @@ func hill(n int) *geometry.Item {
 
 // options have no bounds.
 func options() unwrap.Options {
-	return unwrap.Options{Resolution: 256, Padding: 1, Reserve: func(string, int64) error { return nil }, Progress: func(int, int) {}}
+	return unwrap.Options{Resolution: 256, Padding: 1, Reserve: func(string, int64) error { return nil }, Next: func(string, int64) error { return nil }, Progress: func(int, int) {}}
 }
 
 // TestLargeChart: a chart that is too large to be flattened as a whole is divided into connected charts that are flattened alone.

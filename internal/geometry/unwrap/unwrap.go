@@ -19,7 +19,9 @@ type Options struct {
 	// WeldDistance is the distance within which vertices are merged, in parts of the diagonal; 0 chooses one.
 	WeldDistance float64
 
-	Reserve  func(what string, bytes int64) error
+	Reserve func(what string, bytes int64) error
+	// Next is Reserve for another stage, which may give up what was reserved before: it is allocated by then, or not needed any more.
+	Next     func(what string, bytes int64) error
 	Progress func(done, total int)
 }
 
@@ -72,7 +74,7 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 	if err != nil {
 		return geometry.Item{}, err
 	}
-	if err := o.Reserve("flattening charts", equationBytes*int64(runtime.GOMAXPROCS(0))*int64(largestOf(charts))); err != nil {
+	if err := o.Next("flattening charts", equationBytes*int64(runtime.GOMAXPROCS(0))*int64(largestOf(charts))); err != nil {
 		return geometry.Item{}, err
 	}
 	large, err := flattenAll(ctx, charts, o.Progress)
@@ -162,7 +164,7 @@ func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, er
 		}
 		pixels += int64(plans[i].w * plans[i].h)
 	}
-	if err := o.Reserve("packing charts", atlasBytes*pixels); err != nil {
+	if err := o.Next("packing charts", atlasBytes*pixels); err != nil {
 		return nil, err
 	}
 	w, h, err := pack(ctx, plans, func(done int) {
