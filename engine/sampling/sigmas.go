@@ -158,11 +158,12 @@ func SplitSigmas(sigmas []float32, step int) (high, low []float32) {
 
 // SplitSigmasDenoise splits so that the second part is the share denoise of the steps.
 func SplitSigmasDenoise(sigmas []float32, denoise float64) (high, low []float32) {
-	total := int(math.RoundToEven(float64(max(len(sigmas)-1, 0)) * denoise))
+	const most = math.MaxInt32
+	total := int(math.RoundToEven(min(max(float64(max(len(sigmas)-1, 0))*denoise, -most), most)))
 	if total > 0 {
 		high = slices.Clone(sigmas[:max(len(sigmas)-total, 0)])
 	}
-	return high, slices.Clone(sigmas[max(len(sigmas)-(total+1), 0):])
+	return high, slices.Clone(sigmas[min(max(len(sigmas)-(total+1), 0), len(sigmas)):])
 }
 
 // FlipSigmas returns the levels in reverse; a first one of zero becomes 0.0001.

@@ -6,6 +6,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 
@@ -129,6 +130,9 @@ func (*StableZero123ConditioningBatched) Sizes(s *nodes.Sizing) nodes.Images {
 
 // Run implements nodes.Node.
 func (n *StableZero123ConditioningBatched) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := imaging.CheckSize("camera positions and latents of a batch", max(n.BatchSize, 0), 1<<10); err != nil {
+		return nodes.Result{}, err
+	}
 	one := StableZero123Conditioning{n.Vision, n.InitImage, n.VAE, n.Width, n.Height, n.BatchSize, n.Elevation, n.Azimuth}
 	return views(ctx, &one, n.BatchSize, n.ElevationIncrement, n.AzimuthIncrement, engine.Latent{BatchIndex: make([]int, max(n.BatchSize, 0))})
 }

@@ -31,7 +31,10 @@ func (n *RebatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	size := max(n.BatchSize[0], 1)
 	var all []*tensor.Tensor
-	for _, batch := range n.Images {
+	for k, batch := range n.Images {
+		if batch == nil || len(batch.Shape) == 0 {
+			return nodes.Result{}, nodes.Errorf("AttributeError", "putting images into batches: element %d of images is no image", k)
+		}
 		for i := range batch.Dim(0) {
 			all = append(all, batch.Slice(i, i+1))
 		}

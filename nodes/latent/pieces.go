@@ -93,7 +93,10 @@ func (n *LatentCut) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Amount < 1 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "cutting latents: the amount is %d", n.Amount)
 	}
-	axis := axisOf(s, n.Dim)
+	axis, err := knownAxis(s, n.Dim)
+	if err != nil {
+		return nodes.Result{}, err
+	}
 	size, from := s.Shape[axis], n.Index
 	if from >= 0 {
 		from = min(from, size-1)
@@ -101,6 +104,14 @@ func (n *LatentCut) Run(*nodes.Context) (nodes.Result, error) {
 		from = max(from+size, 0)
 	}
 	return with(n.Samples, narrow(s, axis, from, min(n.Amount, size-from))), nil
+}
+
+// knownAxis is axisOf for x, y and t alone.
+func knownAxis(t *tensor.Tensor, name string) (int, error) {
+	if name != "x" && name != "y" && name != "t" {
+		return 0, nodes.Errorf("ValueError", "cutting latents: there is no axis %q, want x, y or t", name)
+	}
+	return axisOf(t, name), nil
 }
 
 // narrow copies n places from one on along an axis.
@@ -147,7 +158,10 @@ func (n *LatentCutToBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Size < 1 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "cutting latents: the slice size is %d", n.Size)
 	}
-	axis := axisOf(s, n.Dim)
+	axis, err := knownAxis(s, n.Dim)
+	if err != nil {
+		return nodes.Result{}, err
+	}
 	if axis < 2 {
 		return nodes.Out(n.Samples), nil
 	}

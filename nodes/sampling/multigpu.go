@@ -33,11 +33,19 @@ func (*MultiGPUWorkUnits) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *MultiGPUWorkUnits) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.Model == nil {
+		return nodes.Result{}, errNoInput("model")
+	}
 	m := n.Model.Spread(n.Most)
 	if len(m.Devices()) == 1 {
 		ctx.Log.Info("MultiGPU CFG Split: there are no further GPUs", "node", ctx.ID)
 	}
 	return nodes.Out(m), nil
+}
+
+// errNoInput is for links without a value.
+func errNoInput(name string) error {
+	return nodes.Errorf("AttributeError", "the input %s is empty: connect a loader to it", name)
 }
 
 // deviceChoices are the options of a device input: GPUs are listed where there are several. Upstream: get_gpu_device_options.
@@ -86,6 +94,9 @@ func (*SelectModelDevice) ValidateInputs(*nodes.Context) error { return nil }
 
 // Run implements nodes.Node.
 func (n *SelectModelDevice) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.Model == nil {
+		return nodes.Result{}, errNoInput("model")
+	}
 	p, ok := placeOf(ctx, "Select Model Device", n.Device)
 	if !ok {
 		return nodes.Out(n.Model), nil
@@ -116,6 +127,9 @@ func (*SelectCLIPDevice) ValidateInputs(*nodes.Context) error { return nil }
 
 // Run implements nodes.Node.
 func (n *SelectCLIPDevice) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.CLIP == nil {
+		return nodes.Result{}, errNoInput("clip")
+	}
 	p, ok := placeOf(ctx, "Select CLIP Device", n.Device)
 	if !ok {
 		return nodes.Out(n.CLIP), nil
@@ -146,6 +160,9 @@ func (*SelectVAEDevice) ValidateInputs(*nodes.Context) error { return nil }
 
 // Run implements nodes.Node.
 func (n *SelectVAEDevice) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.VAE == nil {
+		return nodes.Result{}, errNoInput("vae")
+	}
 	p, ok := placeOf(ctx, "Select VAE Device", n.Device)
 	if n.Device == "cpu" {
 		ctx.Warn("Select VAE Device: a VAE is not put on the CPU by this node; the input is passed on unchanged")

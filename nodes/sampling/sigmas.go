@@ -54,6 +54,9 @@ func (*SplitSigmasDenoise) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *SplitSigmasDenoise) Run(_ *nodes.Context) (nodes.Result, error) {
+	if n.Denoise-n.Denoise != 0 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "splitting sigmas: denoise is %v, want a finite number", n.Denoise)
+	}
 	high, low := es.SplitSigmasDenoise(n.Sigmas, n.Denoise)
 	return nodes.Out(high, low), nil
 }
@@ -120,6 +123,10 @@ func (*ExtendIntermediateSigmas) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *ExtendIntermediateSigmas) Run(_ *nodes.Context) (nodes.Result, error) {
+	const most = 1 << 24
+	if n.Steps > most/max(len(n.Sigmas), 1) {
+		return nodes.Result{}, nodes.Errorf("ValueError", "extending sigmas: %d steps between %d sigmas are more than %d in all", n.Steps, len(n.Sigmas), most)
+	}
 	return levels(es.ExtendSigmas(n.Sigmas, n.Steps, n.StartAtSigma, n.EndAtSigma, n.Spacing))
 }
 

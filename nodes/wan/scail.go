@@ -68,6 +68,9 @@ func (n *WanSCAILToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	offset := n.VideoFrameOffset
 	var before *tensor.Tensor
 	if p := n.PreviousFrames; p != nil && p.Len() > 0 {
+		if n.PreviousFrameCount < 1 {
+			return nodes.Result{}, nodes.Errorf("ValueError", "previous_frame_count is %d, want at least 1", n.PreviousFrameCount)
+		}
 		before = p.Slice(max(0, p.Dim(0)-n.PreviousFrameCount), p.Dim(0))
 		offset = max(0, offset-before.Dim(0))
 	}
