@@ -11,6 +11,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/warning"
 	"comfygo/internal/imaging"
 )
 
@@ -203,12 +204,36 @@ func (c *Control) at(ctx context.Context, m *Model, steered family.Steered, call
 	}
 	own, err := c.run(ctx, m, call)
 	if err == nil {
-		err = steered.CheckResiduals(own)
+		own, err = c.fitting(ctx, m, steered, call, own)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("steering the %s model %s by the ControlNet %s, which is for %s: %w; use a ControlNet for %s", m.family.Name(), m.file.Path, c.net.file.Path, c.net.net.Steers(), err, m.family.Name())
 	}
 	return own.Plus(sum), nil
+}
+
+// fitting checks residuals against the model. Of a network whose residuals act one by one those that do not fit are left out,
+// which the client is told; beside patches that scale the latent, the model leaves them out.
+func (c *Control) fitting(ctx context.Context, m *Model, steered family.Steered, call family.Call, own *family.Residuals) (*family.Residuals, error) {
+	p, ok := c.net.net.(family.Partial)
+	if !ok {
+		return own, steered.CheckResiduals(own)
+	}
+	fit, left, all, err := p.Fitting(family.ControlCall{Call: call, Model: m.net}, own)
+	if err != nil {
+		return nil, err
+	}
+	if call.Patches.Resizes() {
+		return own, nil
+	}
+	switch {
+	case left == 0:
+	case left < all:
+		warning.Add(ctx, fmt.Sprintf("%d of %d features of the ControlNet %s, which is for %s, do not fit the %s model and are left out, as in ComfyUI", left, all, c.net.file.Path, c.net.net.Steers(), m.family.Name()))
+	default:
+		warning.Add(ctx, fmt.Sprintf("the ControlNet %s, which is for %s, has no effect on the %s model: none of its features fits", c.net.file.Path, c.net.net.Steers(), m.family.Name()))
+	}
+	return fit, nil
 }
 
 // run runs the network and scales its residuals.

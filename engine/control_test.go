@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/warning"
 	"comfygo/engine/weights"
 	"comfygo/tests/golden"
 )
@@ -204,5 +206,75 @@ func TestControlNetWrong(t *testing.T) {
 	_, err = m.Predict(t.Context(), tensor.New(1, 4, 8, 8), []float32{500}, sampling.Inputs{List: sampling.Text(tensor.New(1, 77, 768)).List, Sigma: 2, Entries: 1, Control: c})
 	if err == nil {
 		t.Error("a ControlNet with a block less steers the model")
+	}
+}
+
+// adapterRows are the tensors of a T2I-Adapter whose first feature has the given width, for blocks of pixels of a side.
+func adapterRows(width, side int) []row {
+	rows := []row{{"conv_in.weight", []int{width, 3 * side * side, 3, 3}}, {"conv_in.bias", []int{width}}}
+	in := width
+	for i, by := range []int{1, 2, 4, 4} {
+		out := width * by
+		for j := range 2 {
+			at := fmt.Sprintf("body.%d.", 2*i+j)
+			if in != out {
+				rows = append(rows, row{at + "in_conv.weight", []int{out, in, 1, 1}}, row{at + "in_conv.bias", []int{out}})
+			}
+			rows = append(rows, row{at + "block1.weight", []int{out, out, 3, 3}}, row{at + "block1.bias", []int{out}}, row{at + "block2.weight", []int{out, out, 1, 1}}, row{at + "block2.bias", []int{out}})
+			in = out
+		}
+	}
+	return rows
+}
+
+// TestAdapterThatPartlyFits: of a T2I-Adapter what does not fit the model is left out, with another model too after it ran, and the client is told.
+func TestAdapterThatPartlyFits(t *testing.T) {
+	t.Parallel()
+	narrow, err := shared.LoadModel(demoFile(t), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		width, side  int
+		narrow, wide string
+	}{
+		{128, 16, "3 of 4 features of the ControlNet ", "has no effect on the Stable Diffusion 1.x model"},
+		{64, 8, "which is for Stable Diffusion 1.x, has no effect", "which is for Stable Diffusion 1.x, has no effect"},
+	} {
+		net, err := shared.LoadControlNet(hollow(t, "adapter", adapterRows(c.width, c.side)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		control, err := net.With(tensor.New(1, 64, 64, 3), engine.ControlOptions{Strength: 1, End: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, on := range []struct {
+			m     *engine.Model
+			width int
+			want  string
+		}{{narrow, 40, c.narrow}, {wide, 768, c.wide}} {
+			var told []string
+			ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+			in := sampling.Inputs{List: sampling.Text(golden.Normal("control-context", 1, 77, on.width)).List, Sigma: 2, Entries: 1}
+			predict := func() []float32 {
+				t.Helper()
+				y, err := on.m.Predict(ctx, golden.Normal("control-x", 1, 4, 8, 8), []float32{500}, in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return y.Data
+			}
+			plain := predict()
+			in.Control = control
+			golden.Compare(t, "an adapter of zeros", predict(), plain, fp32)
+			if len(told) != 1 || !strings.Contains(told[0], on.want) || !strings.Contains(told[0], "adapter.safetensors") {
+				t.Errorf("width %d, blocks of %d: told %q, want %q", c.width, c.side, told, on.want)
+			}
+		}
 	}
 }

@@ -78,6 +78,13 @@ type Constant interface {
 	Constant() bool
 }
 
+// Partial is implemented by networks whose residuals act one by one: those that do not fit a model are left out, as in upstream.
+type Partial interface {
+	// Fitting returns the residuals that fit the model of a call, how many of all there are do not, and an error for a model
+	// that takes no such residuals at all.
+	Fitting(c ControlCall, r *Residuals) (fit *Residuals, left, all int, err error)
+}
+
 // Borrower is implemented by networks whose graphs hold weights of the diffusion model.
 type Borrower interface {
 	// Borrows reports that the network needs ControlCall.Base.

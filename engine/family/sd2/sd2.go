@@ -1,6 +1,7 @@
 package sd2
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -55,6 +56,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	case extra == 0:
 	case extra == 5:
 		m.Concat = unet.InpaintInput
+	case extra == 1: // upstream takes it for an inpainting model, and its first layer fails
+		return nil, errors.New("it reads 5 channels, so it is the depth model, which is not supported here or in ComfyUI: use a depth ControlNet with a model of text and image")
 	default:
 		return nil, fmt.Errorf("it reads %d channels and predicts %d: no known variant of Stable Diffusion 2 does", cfg.InChannels, cfg.OutChannels)
 	}

@@ -137,6 +137,7 @@ type Network struct {
 var (
 	_ family.ControlNetwork = (*Network)(nil)
 	_ family.Constant       = (*Network)(nil)
+	_ family.Partial        = (*Network)(nil)
 )
 
 // pixels is the number of image pixels per latent cell.
@@ -161,14 +162,19 @@ func (*Network) Constant() bool { return true }
 // Weights implements family.ControlNetwork.
 func (n *Network) Weights() weights.Source { return n.src }
 
-// levelsXL is the number of levels of SDXL's U-Net; the others have one more.
-const levelsXL = 3
+// Fitting implements family.Partial: a feature acts where the U-Net has its channels and its size. Upstream: apply_control in
+// openaimodel.py.
+func (n *Network) Fitting(c family.ControlCall, r *family.Residuals) (fit *family.Residuals, left, all int, err error) {
+	m, ok := c.Model.(*unet.Model)
+	if !ok || len(c.X.Shape) != 4 {
+		return nil, 0, 0, errors.New("running the T2I-Adapter: the model is of another family")
+	}
+	fit, left = m.Fitting(c.X, r)
+	return fit, left, len(n.Widths), nil
+}
 
 // Residuals implements family.ControlNetwork.
 func (n *Network) Residuals(ctx context.Context, run family.Runner, c family.ControlCall) (*family.Residuals, error) {
-	if m, ok := c.Model.(*unet.Model); c.Model != nil && (!ok || n.XL != (m.Levels == levelsXL)) {
-		return nil, errors.New("running the T2I-Adapter: the model is of another family")
-	}
 	x := unshuffled(c.Hint, n.Unshuffle)
 	const floats = 6 // tensors of the first level that live at a time
 	if err := run.Check("running the T2I-Adapter", family.Product(x.Dim(0), x.Dim(2), x.Dim(3), 4, x.Dim(1)+floats*n.Widths[0])); err != nil {

@@ -184,7 +184,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	if r := c.Residuals; r != nil {
 		if c.Patches.Resizes() {
-			r = m.sizesOf(x, c.Patches).fitting(ctx, r)
+			r = m.resizing(ctx, x, c.Patches, r)
 		}
 		in = append(in, v.steer(r)...)
 	}
@@ -248,30 +248,24 @@ func (m *Model) Memory(shape []int, tokens int) int64 {
 
 // CheckResiduals implements family.Steered.
 func (m *Model) CheckResiduals(r *family.Residuals) error {
-	s := weights.NewScope(m.Source)
-	blocks := s.Count("input_blocks")
+	channels := m.channels()
+	blocks := len(channels)
 	if len(r.Output) > 0 && len(r.Output) != blocks {
 		return fmt.Errorf("the model has %d input blocks and the ControlNet is for %d", blocks, len(r.Output))
 	}
-	width := m.ModelChannels
-	for i := range max(len(r.Output), len(r.Input)) {
-		block := s.At("input_blocks").Index(i)
-		if sh := block.Shape("0.out_layers.3.weight"); len(sh) == 4 {
-			width = sh[0]
-		} else if sh := block.Shape("0.op.weight"); len(sh) == 4 {
-			width = sh[0]
-		}
-		for _, list := range [][]*tensor.Tensor{r.Input, r.Output} {
-			if i >= len(list) || list[i] == nil {
-				continue
-			}
-			if i >= blocks || list[i].Dim(1) != width {
-				return fmt.Errorf("the ControlNet adds %d channels to input block %d: the model has %d blocks, of which this one has %d", list[i].Dim(1), i, blocks, width)
+	for _, list := range [][]*tensor.Tensor{r.Input, r.Output} {
+		for i, t := range list {
+			switch {
+			case t == nil:
+			case i >= blocks:
+				return fmt.Errorf("the ControlNet adds %d channels to input block %d: the model has %d blocks", t.Dim(1), i, blocks)
+			case t.Dim(1) != channels[i]:
+				return fmt.Errorf("the ControlNet adds %d channels to input block %d, which has %d", t.Dim(1), i, channels[i])
 			}
 		}
 	}
-	if t := r.Middle; t != nil && (t.Dim(1) != width && s.HasAny("middle_block")) {
-		return fmt.Errorf("the ControlNet adds %d channels to the middle block, which has %d", t.Dim(1), width)
+	if t := r.Middle; t != nil && blocks > 0 && t.Dim(1) != channels[blocks-1] {
+		return fmt.Errorf("the ControlNet adds %d channels to the middle block, which has %d", t.Dim(1), channels[blocks-1])
 	}
 	return nil
 }

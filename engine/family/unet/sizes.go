@@ -18,11 +18,30 @@ type sizes struct {
 	// input are what the input blocks give, before patches; skips what they pass to the output blocks, after them.
 	input, skips []patch.Grid
 	middle       patch.Grid
+	// channels are those of the input blocks; the middle has as many as the last of them.
+	channels []int
+}
+
+// channels returns the channels that each input block gives.
+func (m *Model) channels() []int {
+	s := weights.NewScope(m.Source).At("input_blocks")
+	out := make([]int, s.Count(""))
+	width := m.ModelChannels
+	for i := range out {
+		for _, name := range []string{"0.out_layers.3.weight", "0.op.weight"} {
+			if sh := s.Index(i).Shape(name); len(sh) == 4 {
+				width = sh[0]
+				break
+			}
+		}
+		out[i] = width
+	}
+	return out
 }
 
 // sizesOf returns the sizes for a latent [N,C,height,width] with patches.
 func (m *Model) sizesOf(x *tensor.Tensor, patches patch.GraphPatches) sizes {
-	var out sizes
+	out := sizes{channels: m.channels()}
 	s := weights.NewScope(m.Source)
 	at := patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}
 	blocks := func(b *weights.Scope) {
@@ -50,12 +69,10 @@ func (m *Model) sizesOf(x *tensor.Tensor, patches patch.GraphPatches) sizes {
 	return out
 }
 
-// fitting returns the residuals that have the sizes of the network's values. Others are left out, as in upstream, and told to the
-// client: a patch has scaled what they would be added to.
-func (s sizes) fitting(ctx context.Context, r *family.Residuals) *family.Residuals {
-	left := 0
-	fit := func(t *tensor.Tensor, at patch.Grid) *tensor.Tensor {
-		if t != nil && (t.Dim(2) != at.Height || t.Dim(3) != at.Width) {
+// fitting returns the residuals that have the shapes of the network's values, and how many have not.
+func (s sizes) fitting(r *family.Residuals) (fit *family.Residuals, left int) {
+	one := func(t *tensor.Tensor, at patch.Grid, channels int) *tensor.Tensor {
+		if t != nil && (t.Dim(1) != channels || t.Dim(2) != at.Height || t.Dim(3) != at.Width) {
 			left++
 			return nil
 		}
@@ -64,13 +81,34 @@ func (s sizes) fitting(ctx context.Context, r *family.Residuals) *family.Residua
 	list := func(ts []*tensor.Tensor, at []patch.Grid) []*tensor.Tensor {
 		out := make([]*tensor.Tensor, len(ts))
 		for i, t := range ts {
-			out[i] = fit(t, at[i]) // Steered.CheckResiduals has compared the numbers
+			if i < len(at) {
+				out[i] = one(t, at[i], s.channels[i])
+			} else if t != nil {
+				left++
+			}
 		}
 		return out
 	}
-	out := &family.Residuals{Input: list(r.Input, s.input), Output: list(r.Output, s.skips), Middle: fit(r.Middle, s.middle)}
+	width := 0
+	if n := len(s.channels); n > 0 {
+		width = s.channels[n-1]
+	}
+	fit = &family.Residuals{Input: list(r.Input, s.input), Output: list(r.Output, s.skips), Middle: one(r.Middle, s.middle, width)}
+	return fit, left
+}
+
+// Fitting returns the residuals that have the shapes of the network's values for a latent x [N,C,height,width] without patches,
+// and how many have not: upstream adds each one that fits.
+func (m *Model) Fitting(x *tensor.Tensor, r *family.Residuals) (fit *family.Residuals, left int) {
+	return m.sizesOf(x, nil).fitting(r)
+}
+
+// resizing returns the residuals that fit beside patches that scale the latent inside of the network. Others are left out, as in
+// upstream, and told to the client.
+func (m *Model) resizing(ctx context.Context, x *tensor.Tensor, patches patch.GraphPatches, r *family.Residuals) *family.Residuals {
+	r, left := m.sizesOf(x, patches).fitting(r)
 	if left > 0 {
 		warning.Add(ctx, fmt.Sprintf("the ControlNet does not act on %d layers in some steps: PatchModelAddDownscale scales the latent there", left))
 	}
-	return out
+	return r
 }

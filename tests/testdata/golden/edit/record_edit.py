@@ -188,11 +188,12 @@ def tensors(data):
     return load(data)
 
 
-def run(comfy, files, golden, names):
+def run(comfy, files, golden, names, cases=None, kind="edit", node=None):
+    cases = cases or CASES
     from safetensors.numpy import save_file
     base = tempfile.mkdtemp()
     os.makedirs(os.path.join(base, "custom_nodes"))
-    shutil.copy(os.path.join(here, "small_sizes.py"), os.path.join(base, "custom_nodes"))
+    shutil.copy(node or os.path.join(here, "small_sizes.py"), os.path.join(base, "custom_nodes"))
     os.symlink(os.path.abspath(files), os.path.join(base, "models"))
     shutil.copytree(os.path.join(os.path.dirname(here), "inputs"), os.path.join(base, "input"))
     port = os.environ.get("PORT", "8391")
@@ -200,7 +201,7 @@ def run(comfy, files, golden, names):
     server = subprocess.Popen([sys.executable, "main.py", "--cpu", "--force-fp32", "--fp32-vae", "--fp32-text-enc", "--disable-auto-launch", "--port", port, "--base-directory", base],
                               cwd=comfy, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=open(os.path.join(base, "log"), "w"), stderr=subprocess.STDOUT)
     index, values = {}, {}
-    stored = os.path.join(golden, "pipeline", "edit")
+    stored = os.path.join(golden, "pipeline", kind)
     if names and os.path.exists(stored + ".json.gz"):
         index, values = json.load(gzip.open(stored + ".json.gz"))["cases"], tensors(open(stored + ".safetensors", "rb").read())
     try:
@@ -211,9 +212,9 @@ def run(comfy, files, golden, names):
                 break
             except OSError:
                 time.sleep(0.5)
-        for name in names or CASES:
+        for name in names or cases:
             w = Workflow()
-            CASES[name](w)
+            cases[name](w)
             try:
                 id = json.loads(get("/prompt", data=json.dumps({"prompt": w}).encode(), headers={"Content-Type": "application/json"}))["prompt_id"]
             except urllib.error.HTTPError as e:
@@ -223,17 +224,17 @@ def run(comfy, files, golden, names):
             if history[id]["status"]["status_str"] != "success":
                 raise SystemExit(f"{name}: {json.dumps(history[id]['status']['messages'][-1])[:3000]}")
             case = {"workflow": w, "png": [], "latents": {}}
-            for kind, list_name in (("images", "png"), ("latents", "latents")):
-                for node in sorted(history[id]["outputs"], key=int):
-                    for i, f in enumerate(history[id]["outputs"][node].get(kind, [])):
+            for output, list_name in (("images", "png"), ("latents", "latents")):
+                for place in sorted(history[id]["outputs"], key=int):
+                    for i, f in enumerate(history[id]["outputs"][place].get(output, [])):
                         data = get("/view?" + urllib.parse.urlencode(f))
-                        if kind == "latents":
+                        if output == "latents":
                             case["latents"]["gl"] = {}
                             z = tensors(data)["latent_tensor"]
                             values[name + "/gl"] = z
                             print(name, z.shape, float(z.std()), float(abs(z).max()))
                         else:
-                            file = f"edit_{name}_{i}.png"
+                            file = f"{kind}_{name}_{i}.png"
                             open(os.path.join(golden, "pipeline", file), "wb").write(data)
                             case["png"].append({"file": file})
             index[name] = case
