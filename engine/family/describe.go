@@ -71,6 +71,7 @@ func (f *File) parts() []part {
 		finder(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow),
 		finder(f, RoleGeometry, f.reg.Geometries(), f.views, Geometry.ReadGeometry),
 		finder(f, RoleBackground, f.reg.Backgrounds(), f.views, Background.ReadBackground),
+		finder(f, RoleFace, f.reg.FaceFinders(), f.views, FaceFinder.ReadFaces),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -202,6 +203,7 @@ var loaders = map[string]string{
 	RoleOpticalFlow.String():   "OpticalFlowLoader",
 	RoleBackground.String():    "LoadBackgroundRemovalModel",
 	RoleGeometry.String():      "LoadMoGeModel or LoadDA3Model",
+	RoleFace.String():          "LoadMediaPipeFaceLandmarker",
 	RoleGrounding.String():     "GLIGENLoader",
 	RoleStyle.String():         "StyleModelLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",

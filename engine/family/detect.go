@@ -32,6 +32,7 @@ type File struct {
 	flow       once[FlowNetwork]
 	geometry   once[GeometryNetwork]
 	background once[BackgroundNetwork]
+	faces      once[FaceNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -333,6 +334,17 @@ func (f *File) Background() (BackgroundNetwork, error) {
 		n, _, err := read(f, RoleBackground, f.reg.Backgrounds(), f.views, Background.ReadBackground)
 		if err == nil && n == nil {
 			err = f.unknown(RoleBackground, names(f.reg.Backgrounds()))
+		}
+		return n, err
+	})
+}
+
+// Faces returns the face landmark model of the file; an *UnknownError when it holds none.
+func (f *File) Faces() (FaceNetwork, error) {
+	return f.faces.get(func() (FaceNetwork, error) {
+		n, _, err := read(f, RoleFace, f.reg.FaceFinders(), f.views, FaceFinder.ReadFaces)
+		if err == nil && n == nil {
+			err = f.unknown(RoleFace, names(f.reg.FaceFinders()))
 		}
 		return n, err
 	})

@@ -35,6 +35,7 @@ type Registry struct {
 	flows     []OpticalFlow
 	geometry  []Geometry
 	removers  []Background
+	faces     []FaceFinder
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -93,6 +94,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Background); ok {
 		r.removers, known = add(r.removers, d), true
+	}
+	if d, ok := f.(FaceFinder); ok {
+		r.faces, known = add(r.faces, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -160,6 +164,9 @@ func (r *Registry) Geometries() []Geometry { return snapshot(r, &r.geometry) }
 
 // Backgrounds returns the families of background removal models by rank.
 func (r *Registry) Backgrounds() []Background { return snapshot(r, &r.removers) }
+
+// FaceFinders returns the families of face landmark models by rank.
+func (r *Registry) FaceFinders() []FaceFinder { return snapshot(r, &r.faces) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

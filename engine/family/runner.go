@@ -140,6 +140,7 @@ const (
 	RoleOpticalFlow
 	RoleGeometry
 	RoleBackground
+	RoleFace
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -154,13 +155,13 @@ var roles = [...]string{
 	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
 	RoleStyle: "style model", RoleAudio: "audio encoder", RoleLatentUpscale: "latent upscale model",
 	RoleInterpolation: "frame interpolation model", RoleOpticalFlow: "optical flow model", RoleGeometry: "geometry model",
-	RoleBackground: "background removal model",
+	RoleBackground: "background removal model", RoleFace: "face landmark model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
 func (r Role) Preferred() dtype.DType {
 	switch r {
-	case RoleVAE, RoleUpscale, RoleLatentUpscale, RoleOpticalFlow, RoleGeometry, RoleBackground:
+	case RoleVAE, RoleUpscale, RoleLatentUpscale, RoleOpticalFlow, RoleGeometry, RoleBackground, RoleFace:
 		return dtype.F32
 	}
 	return dtype.F16

@@ -14,6 +14,7 @@ var wanted = map[string]string{
 	"clip_vision":         family.RoleVision.String(),
 	"audio_encoders":      family.RoleAudio.String(),
 	"controlnet":          family.RoleControl.String(),
+	"detection":           family.RoleFace.String(),
 	"diffusion_models":    family.RoleDiffusion.String(),
 	"frame_interpolation": family.RoleInterpolation.String(),
 	"geometry_estimation": family.RoleGeometry.String(),

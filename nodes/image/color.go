@@ -12,6 +12,9 @@ import (
 	"comfygo/nodes"
 )
 
+// ParseColor reads #RGB, #RGBA, #RRGGBB, #RRGGBBAA, a CSS name, and rgb(…) and rgba(…) of integers: red, green, blue and alpha.
+func ParseColor(v any) ([4]byte, error) { return parseColor(v) }
+
 // parseColor reads #RGB, #RGBA, #RRGGBB, #RRGGBBAA, a CSS name, and rgb(…) and rgba(…) of integers.
 func parseColor(v any) ([4]byte, error) {
 	var out [4]byte

@@ -19,7 +19,7 @@ import (
 // their size, of which the mask has at most a quarter.
 func TestRemoveBackground(t *testing.T) {
 	t.Parallel()
-	ctx := place(t, "background_removal", "birefnet", "small")
+	ctx := place(t, "background_removal", "birefnet", "small", nil)
 	stored, err := inner.ReadTensors("testdata/background.safetensors")
 	if err != nil {
 		t.Fatal(err)

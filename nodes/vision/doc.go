@@ -1,5 +1,5 @@
-// Package vision has the classes that find something in images by a network of their own: the foreground (comfy_extras.nodes_bg_removal), and objects
-// (comfy_extras.nodes_rtdetr, whose class that draws boxes is in package image).
+// Package vision has the classes that find something in images by a network of their own: the foreground (comfy_extras.nodes_bg_removal), objects
+// (comfy_extras.nodes_rtdetr, whose class that draws boxes is in package image), and faces (comfy_extras.nodes_mediapipe).
 package vision
 
 import (

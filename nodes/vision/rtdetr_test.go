@@ -20,7 +20,7 @@ import (
 // 1e-5 of the image's sides, scores to 1e-5.
 func TestRTDETRDetect(t *testing.T) {
 	t.Parallel()
-	ctx := place(t, "diffusion_models", "rtdetr", "small")
+	ctx := place(t, "diffusion_models", "rtdetr", "small", nil)
 	load := func(name string) *engine.Model {
 		path, ok := ctx.Folders.Find("diffusion_models", name)
 		if !ok {

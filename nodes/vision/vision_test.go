@@ -49,9 +49,9 @@ func overflowing(list []safetensors.Tensor) []safetensors.Tensor {
 	return out
 }
 
-// place returns a context with a model folder that has the recorded model of a family as NAME.safetensors, overflow.safetensors of values that are too
+// place returns a context with a model folder that has the recorded model of a family as NAME.safetensors (change changes its tensors), overflow.safetensors of values that are too
 // large, other.safetensors of another family and broken.safetensors.
-func place(t *testing.T, folder, family, name string) *nodes.Context {
+func place(t *testing.T, folder, family, name string, change func(*safetensors.Tensor)) *nodes.Context {
 	t.Helper()
 	base := t.TempDir()
 	dir := filepath.Join(base, "models", folder)
@@ -62,7 +62,11 @@ func place(t *testing.T, folder, family, name string) *nodes.Context {
 	var list []safetensors.Tensor
 	for _, n := range src.Names() {
 		e, _ := src.Lookup(n)
-		list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
+		made := safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data}
+		if change != nil {
+			change(&made)
+		}
+		list = append(list, made)
 	}
 	save := func(name string, list []safetensors.Tensor) {
 		if err := safetensors.Save(filepath.Join(dir, name+".safetensors"), nil, list); err != nil {

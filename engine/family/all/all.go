@@ -22,6 +22,7 @@ import (
 	_ "comfygo/engine/family/dino"
 	_ "comfygo/engine/family/ernie"
 	_ "comfygo/engine/family/esrgan"
+	_ "comfygo/engine/family/facemesh"
 	_ "comfygo/engine/family/flux"
 	_ "comfygo/engine/family/flux2"
 	_ "comfygo/engine/family/gemma4"

@@ -89,6 +89,14 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		_, err := n.Foreground(ctx, run, tensor.New(1, 3, 64, 64))
 		note("background removal model", err)
 	}
+	if n, err := f.Faces(); err == nil {
+		run.Role = family.RoleFace
+		_, err := n.Find(ctx, run, tensor.New(3, small, small), family.FaceOptions{})
+		if err == nil {
+			_, err = n.Find(ctx, run, tensor.New(3, small, small), family.FaceOptions{Far: true, Most: 1})
+		}
+		note("face landmark model", err)
+	}
 	if a, err := f.Audio(); err == nil {
 		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
