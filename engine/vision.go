@@ -37,6 +37,19 @@ func (e *ImageEncoder) Encode(ctx context.Context, images *tensor.Tensor, crop b
 	return out, nil
 }
 
+// EncodeWhole encodes images [B,H,W,3] in 0…1 at their own size; an error for encoders of one size.
+func (e *ImageEncoder) EncodeWhole(ctx context.Context, images *tensor.Tensor) (family.ImageEncoding, error) {
+	net, ok := e.net.(family.AnySize)
+	if !ok {
+		return family.ImageEncoding{}, fmt.Errorf("encoding the image: the image encoder reads images of one size: load DINOv3")
+	}
+	out, err := net.EncodeWhole(ctx, e.rt.runner(family.RoleVision, false, e.file), images)
+	if err != nil {
+		return out, fmt.Errorf("encoding the image: %w", err)
+	}
+	return out, nil
+}
+
 // BundledVision returns the image encoder that lies beside a diffusion model in its checkpoint, or nil.
 func (rt *Runtime) BundledVision(m *Model) (*ImageEncoder, error) {
 	s, ok := m.net.(family.Sighted)

@@ -37,3 +37,10 @@ type ImageEncoding struct {
 	// Rows and Columns are those of the tokens of an image, for encoders without a class token that were run on one of any shape.
 	Rows, Columns int
 }
+
+// AnySize is implemented by encoders that read images of any size.
+type AnySize interface {
+	ImageEncoder
+	// EncodeWhole encodes images [B,H,W,3] in 0…1 at their own size, but for what is left over of patches.
+	EncodeWhole(ctx context.Context, run Runner, images *tensor.Tensor) (ImageEncoding, error)
+}

@@ -20,6 +20,7 @@ import (
 	_ "comfygo/engine/family/cosmos"
 	_ "comfygo/engine/family/depthanything"
 	_ "comfygo/engine/family/dino"
+	_ "comfygo/engine/family/dino3"
 	_ "comfygo/engine/family/ernie"
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/facemesh"
