@@ -45,6 +45,8 @@ type Model struct {
 	// place is the device of the network; the conditionings of a step are shared out to further GPUs, too.
 	place   Place
 	further []ort.Device
+	// preview, when set, makes the images that are shown while the model is sampled.
+	preview Previewer
 	// alternating reports that hooks changed the weights: each of their states has sessions of its own.
 	alternating bool
 }

@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"fmt"
+	"image"
 	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
 	"comfygo/engine/warning"
 )
 
@@ -47,6 +49,19 @@ func (m *Model) WithHooks(change func(h sampling.Hooks) sampling.Hooks) *Model {
 
 // Hooks returns the model's hooks on guidance.
 func (m *Model) Hooks() sampling.Hooks { return m.hooks }
+
+// Previewer makes an image of what a step expects of the latent, or of its first part.
+type Previewer func(ctx context.Context, x *tensor.Tensor) (image.Image, error)
+
+// WithPreview returns the model with another way of showing steps of a run.
+func (m *Model) WithPreview(p Previewer) *Model {
+	c := *m
+	c.preview = p
+	return &c
+}
+
+// Preview is what WithPreview set, or nil.
+func (m *Model) Preview() Previewer { return m.preview }
 
 // WithCompute returns the model with another compute type on a GPU; Invalid means the default. CPUs always compute in
 // float32.

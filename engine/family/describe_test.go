@@ -16,7 +16,7 @@ import (
 // TestDescribe describes the models of the manifests, files of families that cannot be run, and files of other things.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
-	const unbuilt = "cam_out_layer.weight 5 1024\nrepo_layers.0.final_map.weight 8 8\n"
+	const unbuilt = "head.modulation 1 2 8\n"
 	quantized := dryrun.Described([]weights.Entry{
 		{Name: "lora_unet_a.lora_up.weight", DType: dtype.F16, Shape: []int{4, 4}},
 		{Name: "lora_unet_a.lora_down.weight", DType: dtype.U8, Shape: []int{4, 4}, Scheme: &weights.Scheme{Format: "nvfp4"}},
@@ -32,24 +32,24 @@ func TestDescribe(t *testing.T) {
 		runs   bool
 		says   string
 	}{
-		"sd15-full":               {kinds: []string{"diffusion model", "VAE", "text encoder"}, family: "Stable Diffusion 1.x", runs: true},
-		"sd15-small-inpaint":      {kinds: []string{"diffusion model", "VAE", "text encoder"}, family: "Stable Diffusion 1.x", runs: true},
-		"sdxl-small":              {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL", runs: true},
-		"sdxl-refiner-small":      {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL refiner", runs: true},
-		"controlnet-sdxl":         {kinds: []string{"ControlNet"}, family: "ControlNet for Stable Diffusion 1.x, 2.x and XL", runs: true},
-		"vae-sd":                  {kinds: []string{"VAE"}, family: "AutoencoderKL", runs: true},
-		"clip-g":                  {kinds: []string{"text encoder"}, family: "CLIP", runs: true},
-		"realesrgan-4x":           {kinds: []string{"upscale model"}, family: "ESRGAN", runs: true},
-		"lora-kohya":              {kinds: []string{"LoRA"}, runs: true},
-		"lora-sdxl-diffusers":     {kinds: []string{"LoRA"}, runs: true},
-		"lora-lokr":               {kinds: []string{"LoRA"}, runs: true},
-		"flux-tiny-dev":           {kinds: []string{"diffusion model"}, family: "Flux.1", runs: true},
-		"a TripoSplat model":      {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "TripoSplat", says: "cannot be run yet; use a model of a family that runs: "},
-		"a TripoSplat checkpoint": {src: dryrun.List(under("model.diffusion_model.", unbuilt+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "TripoSplat", says: "cannot be run yet"},
-		"a part of T5":            {src: dryrun.List("encoder.block.0.layer.0.SelfAttention.k.weight 8 8\n"), kinds: []string{"text encoder"}, family: "T5", says: "reading the text encoder (T5)"},
-		"a quantized LoRA":        {src: quantized, kinds: []string{"LoRA"}, says: "nvfp4"},
-		"junk":                    {src: dryrun.List(junk.String()), kinds: []string{}, says: "1900 tensors"},
-		"nothing":                 {src: dryrun.List(""), kinds: []string{}, says: "no tensors"},
+		"sd15-full":                      {kinds: []string{"diffusion model", "VAE", "text encoder"}, family: "Stable Diffusion 1.x", runs: true},
+		"sd15-small-inpaint":             {kinds: []string{"diffusion model", "VAE", "text encoder"}, family: "Stable Diffusion 1.x", runs: true},
+		"sdxl-small":                     {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL", runs: true},
+		"sdxl-refiner-small":             {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL refiner", runs: true},
+		"controlnet-sdxl":                {kinds: []string{"ControlNet"}, family: "ControlNet for Stable Diffusion 1.x, 2.x and XL", runs: true},
+		"vae-sd":                         {kinds: []string{"VAE"}, family: "AutoencoderKL", runs: true},
+		"clip-g":                         {kinds: []string{"text encoder"}, family: "CLIP", runs: true},
+		"realesrgan-4x":                  {kinds: []string{"upscale model"}, family: "ESRGAN", runs: true},
+		"lora-kohya":                     {kinds: []string{"LoRA"}, runs: true},
+		"lora-sdxl-diffusers":            {kinds: []string{"LoRA"}, runs: true},
+		"lora-lokr":                      {kinds: []string{"LoRA"}, runs: true},
+		"flux-tiny-dev":                  {kinds: []string{"diffusion model"}, family: "Flux.1", runs: true},
+		"a model that is not built":      {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "Wan (of a form that is not built)", says: "cannot be run yet; use a model of a family that runs: "},
+		"a checkpoint that is not built": {src: dryrun.List(under("model.diffusion_model.", unbuilt+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Wan (of a form that is not built)", says: "cannot be run yet"},
+		"a part of T5":                   {src: dryrun.List("encoder.block.0.layer.0.SelfAttention.k.weight 8 8\n"), kinds: []string{"text encoder"}, family: "T5", says: "reading the text encoder (T5)"},
+		"a quantized LoRA":               {src: quantized, kinds: []string{"LoRA"}, says: "nvfp4"},
+		"junk":                           {src: dryrun.List(junk.String()), kinds: []string{}, says: "1900 tensors"},
+		"nothing":                        {src: dryrun.List(""), kinds: []string{}, says: "no tensors"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -93,6 +93,12 @@ type Optioned interface {
 	Options() []string
 }
 
+// Nested is implemented by models whose latents have parts of different shapes (see sampling.Pack), of which none can be left out.
+type Nested interface {
+	// Parts are shapes of small parts, [1,axes…] each, that the model takes.
+	Parts() [][]int
+}
+
 // Needing is implemented by diffusion models that need more of a conditioning entry than text: dry runs, which have no nodes, take it from here.
 type Needing interface {
 	// Needs returns values by their keys in an entry, for a latent of a shape.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/torchrand"
 	"comfygo/engine/weights"
 )
 
@@ -65,6 +66,24 @@ type Volumetric interface {
 	DecodeVolume(ctx context.Context, run Runner, z *tensor.Tensor, resolution, points int) (*tensor.Tensor, error)
 }
 
+// Splatter is implemented by VAEs that decode latents to Gaussian splats.
+type Splatter interface {
+	Autoencoder
+	// PerPoint is the number of Gaussians that each point of the decoder gives.
+	PerPoint() int
+	// DecodeSplats decodes latents [B,L,C] to about the given number of Gaussians each, a multiple of PerPoint, of points that lie in the cells of an octree of
+	// the given depth, MostDepth at most. random draws them.
+	DecodeSplats(ctx context.Context, run Runner, z *tensor.Tensor, gaussians, depth int, random *torchrand.Generator) ([]Splats, error)
+	// MostDepth is the depth of the octree that the network was trained with.
+	MostDepth() int
+	// SplatMemory estimates the bytes of activations of a call for latents of L vectors.
+	SplatMemory(length, gaussians int) int64
+}
+
+// Splats are Gaussians in the space of viewers, y up: positions and scales [N,3], rotations [N,4] as quaternions w, x, y, z, opacities [N] in 0…1, and
+// colors [N,3] as coefficients of the constant spherical harmonic.
+type Splats struct{ Positions, Scales, Rotations, Opacities, Colors []float32 }
+
 // Collect decodes a video latent [1,C,T,h,w] to all its frames [T',3,H,W]; see Autoencoder.Decode.
 func Collect(ctx context.Context, run Runner, v Streamed, z *tensor.Tensor) (*tensor.Tensor, error) {
 	var out *tensor.Tensor
@@ -111,7 +130,7 @@ type VAEInfo struct {
 	Audio *AudioInfo
 	// Untiled reports that the network takes latents of any size whole.
 	Untiled bool
-	// Volume reports that it is a VAE of 3D shapes: it implements Volumetric and decodes latents [B,C,L] by that alone.
+	// Volume reports that it is a VAE of 3D shapes: it implements Volumetric or Splatter and decodes latents by that alone.
 	Volume bool
 	// Uncropped reports that it encodes images of any size itself: they are not cut to the latent grid.
 	Uncropped bool

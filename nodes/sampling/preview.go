@@ -19,6 +19,8 @@ type reporter struct {
 	ctx   *nodes.Context
 	maker *preview.Maker // nil: progress alone
 	size  int
+	// own, when set, makes the images in place of maker.
+	own engine.Previewer
 
 	busy   atomic.Bool
 	making sync.WaitGroup
@@ -29,6 +31,10 @@ type reporter struct {
 
 // newReporter chooses how a run of the model is shown. It must be closed when the run is over.
 func newReporter(ctx *nodes.Context, model *engine.Model) *reporter {
+	const size = 512 // upstream's
+	if r := (&reporter{ctx: ctx, own: model.Preview(), size: size}); r.own != nil {
+		return r
+	}
 	r := &reporter{ctx: ctx}
 	settings := ctx.Preview.Override(ctx.Hidden("PREVIEW_METHOD"))
 	if ctx.Folders == nil || ctx.Engine == nil {
@@ -52,6 +58,11 @@ func (r *reporter) step(s es.Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.value, r.total = float64(s.Index+1), float64(s.Total)
+	if r.own != nil && !r.busy.Load() {
+		r.busy.Store(true)
+		r.making.Go(func() { r.showOwn(firstPart(s)) })
+		return
+	}
 	if r.maker != nil && !r.busy.Load() && r.maker.Due(s.Denoised) {
 		r.busy.Store(true)
 		r.making.Go(func() { r.show(firstPart(s)) })
@@ -88,6 +99,27 @@ func (r *reporter) show(x *tensor.Tensor) {
 		defer r.mu.Unlock()
 		r.ctx.ProgressPreview(r.value, r.total, p)
 	})
+}
+
+// showOwn is show for images that the model's own function makes; it is not asked again after an error.
+func (r *reporter) showOwn(x *tensor.Tensor) {
+	defer r.busy.Store(false)
+	img, err := r.own(r.ctx, x)
+	var p *nodes.Preview
+	if err == nil {
+		p = &nodes.Preview{Format: "JPEG", Image: img, MaxSize: r.size}
+		p.Data, err = p.Encode()
+	}
+	if r.ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		p, r.own = nil, nil
+		r.ctx.Log.Warn("previews are left out", "error", err)
+	}
+	r.ctx.ProgressPreview(r.value, r.total, p)
 }
 
 func (r *reporter) image(x *tensor.Tensor) (*nodes.Preview, error) {

@@ -12,7 +12,7 @@ import (
 
 // absent is a workflow of a core class that is not built, and of a custom one whose pack the workflow names.
 const absent = `{"last_node_id": 2, "last_link_id": 0, "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4, "nodes": [
-	{"id": 1, "type": "VAEDecodeTripoSplat", "pos": [100, 200], "size": [300, 100], "flags": {}, "order": 0, "mode": 0, "inputs": [], "outputs": [], "properties": {"cnr_id": "comfy-core", "ver": "0.33.0"}, "widgets_values": []},
+	{"id": 1, "type": "TrainLoraNode", "pos": [100, 200], "size": [300, 100], "flags": {}, "order": 0, "mode": 0, "inputs": [], "outputs": [], "properties": {"cnr_id": "comfy-core", "ver": "0.33.0"}, "widgets_values": []},
 	{"id": 2, "type": "FancyNode", "pos": [500, 200], "size": [300, 100], "flags": {}, "order": 1, "mode": 0, "inputs": [], "outputs": [], "properties": {"cnr_id": "fancy-pack", "ver": "1.2"}, "widgets_values": []}]}`
 
 // TestFrontEndNamesMissingNodes: the panel of missing nodes names them and doesn't tell to upgrade ComfyUI or to enable a manager.
@@ -29,7 +29,7 @@ func TestFrontEndNamesMissingNodes(t *testing.T) {
 	if wrong := regexp.MustCompile(`(?i)upgrade|update|newer version|manager`).FindString(text); wrong != "" {
 		t.Errorf("the page says %q", wrong)
 	}
-	for _, want := range []string{"VAEDecodeTripoSplat", "not available in comfygo yet", "fancy-pack", "custom_nodes"} {
+	for _, want := range []string{"TrainLoraNode", "not available in comfygo yet", "fancy-pack", "custom_nodes"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page doesn't say %q but\n%s", want, text)
 		}

@@ -49,6 +49,7 @@ for folder, file, family in [
     ("wan", "scail2", "WAN21_SCAIL2"), ("wan", "camera", "WAN22_Camera"), ("wan", "dancer", "WAN22_WanDancer"), ("wan", "animate", "WAN22_Animate"), ("stableaudio", "three", "StableAudio3"),
     ("hunyuan3d", "two", "Hunyuan3Dv2"), ("hunyuan3d", "guided", "Hunyuan3Dv2"), ("hunyuan3d", "mini", "Hunyuan3Dv2mini"), ("hunyuan3d", "third", "Hunyuan3Dv2_1"),
     ("minimaxh3", "network", "MiniMaxH3"), ("minimaxh3", "curve", "MiniMaxH3"), ("minimaxmusic", "network", "MiniMaxMusic3"),
+    ("triposplat", "flow", "TripoSplat"),
 ]:
     base = os.path.join(here, "..", folder, "testdata", file)
     with open(base + ".json") as f, safe_open(base + ".safetensors", "pt") as values:

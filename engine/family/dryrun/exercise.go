@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/nn"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/torchrand"
 	"comfygo/engine/weights"
 )
 
@@ -270,8 +271,13 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 		shape = []int{1, format.Channels, side}
 	}
 	request := sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format}
-	if format.Along != nil {
+	switch nested, ok := d.(family.Nested); {
+	case ok:
+		request.Parts = nested.Parts()
+	case format.Along != nil:
 		request.Parts = append([][]int{shape}, format.Along(shape)...)
+	}
+	if request.Parts != nil {
 		n := 0
 		for _, part := range request.Parts {
 			n += tensor.Count(part[1:])
@@ -340,6 +346,11 @@ func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note fu
 	info := v.Info()
 	if volume, ok := v.(family.Volumetric); ok {
 		_, err := volume.DecodeVolume(ctx, run, tensor.New(1, info.Channels, small), 2, small)
+		note("VAE decoder", err)
+		return
+	}
+	if splats, ok := v.(family.Splatter); ok {
+		_, err := splats.DecodeSplats(ctx, run, tensor.New(1, small, info.Channels), small*splats.PerPoint(), 2, torchrand.New(0))
 		note("VAE decoder", err)
 		return
 	}

@@ -37,7 +37,6 @@ type recognised struct {
 var families = []recognised{
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
-	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.0.0.weight", "projections.0.0.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.10.blocks.0.weight"}},
