@@ -13,8 +13,24 @@ import (
 	"comfygo/cli"
 	"comfygo/demo"
 	"comfygo/engine/dtype"
+	"comfygo/engine/family"
 	"comfygo/engine/safetensors"
+	"comfygo/engine/weights"
 )
+
+// unbuilt is a family that is recognised and cannot be run: there may be no such family in the program.
+type unbuilt struct{}
+
+func init() { family.Register(unbuilt{}) }
+
+func (unbuilt) Name() string   { return "Made-up" }
+func (unbuilt) Rank() int      { return 1 << 20 }
+func (unbuilt) Kind() string   { return family.RoleDiffusion.String() }
+func (unbuilt) Advice() string { return "" }
+func (unbuilt) Recognise(src weights.Source) bool {
+	_, ok := src.Lookup("made.up.weight")
+	return ok
+}
 
 // modelFolders makes a base folder with the built-in model, a file of a family that is not built and a LoRA among the checkpoints, and a broken VAE.
 func modelFolders(t *testing.T) string {
@@ -31,7 +47,7 @@ func modelFolders(t *testing.T) string {
 		err = os.Rename(unpacked, filepath.Join(checkpoints, "good.safetensors"))
 	}
 	for name, keys := range map[string][]string{
-		"shapes.safetensors": {"head.modulation"},
+		"shapes.safetensors": {"made.up.weight"},
 		"lora.safetensors":   {"lora_unet_a.lora_up.weight", "lora_unet_a.lora_down.weight"},
 	} {
 		var list []safetensors.Tensor
@@ -55,7 +71,7 @@ func TestDoctorLooksIntoModels(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{
-		"ok    models     3 checkpoints (1 usable), 1 VAE (0 usable) in ", "shapes.safetensors (Wan (of a form that is not built)) cannot be used: models of the family Wan (of a form that is not built) cannot be run yet -> use a model of a family that runs: `comfygo models --families` lists them",
+		"ok    models     3 checkpoints (1 usable), 1 VAE (0 usable) in ", "shapes.safetensors (Made-up) cannot be used: models of the family Made-up cannot be run yet -> use a model of a family that runs: `comfygo models --families` lists them",
 		"checkpoints/lora.safetensors cannot be used: it holds no diffusion model, but LoRA (LoraLoader", "vae/broken.safetensors cannot be used: reading safetensors file broken.safetensors",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -82,9 +98,9 @@ func TestCheckModels(t *testing.T) {
 		{"checkpoints/good.safetensors", true, []string{"Stable Diffusion 1.x: diffusion model, VAE, text encoder"}},
 		{filepath.Join(base, "models", "checkpoints", "lora.safetensors"), true, []string{": LoRA"}},
 		{"checkpoints/lora.safetensors", false, []string{"it holds no diffusion model"}},
-		{"checkpoints/shapes.safetensors", false, []string{"Wan (of a form that is not built): diffusion model; cannot be used", "a family that runs: `comfygo models --families`"}},
+		{"checkpoints/shapes.safetensors", false, []string{"Made-up: diffusion model; cannot be used", "a family that runs: `comfygo models --families`"}},
 		{"vae/broken.safetensors", false, []string{"reading safetensors file broken.safetensors"}},
-		{workflow, false, []string{"the model shapes.safetensors cannot be used: models of the family Wan (of a form that is not built)", "the model broken.safetensors cannot be used"}},
+		{workflow, false, []string{"the model shapes.safetensors cannot be used: models of the family Made-up", "the model broken.safetensors cannot be used"}},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			var out bytes.Buffer

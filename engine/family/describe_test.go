@@ -13,10 +13,24 @@ import (
 	"comfygo/engine/weights"
 )
 
+// unbuilt is a family that is recognised and cannot be run: there may be no such family in the program.
+type unbuilt struct{}
+
+func init() { family.Register(unbuilt{}) }
+
+func (unbuilt) Name() string   { return "Made-up" }
+func (unbuilt) Rank() int      { return 1 << 20 }
+func (unbuilt) Kind() string   { return family.RoleDiffusion.String() }
+func (unbuilt) Advice() string { return "" }
+func (unbuilt) Recognise(src weights.Source) bool {
+	_, ok := src.Lookup("made.up.weight")
+	return ok
+}
+
 // TestDescribe describes the models of the manifests, files of families that cannot be run, and files of other things.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
-	const unbuilt = "head.modulation 1 2 8\n"
+	const absent = "made.up.weight 8 8\n"
 	quantized := dryrun.Described([]weights.Entry{
 		{Name: "lora_unet_a.lora_up.weight", DType: dtype.F16, Shape: []int{4, 4}},
 		{Name: "lora_unet_a.lora_down.weight", DType: dtype.U8, Shape: []int{4, 4}, Scheme: &weights.Scheme{Format: "nvfp4"}},
@@ -44,8 +58,8 @@ func TestDescribe(t *testing.T) {
 		"lora-sdxl-diffusers":            {kinds: []string{"LoRA"}, runs: true},
 		"lora-lokr":                      {kinds: []string{"LoRA"}, runs: true},
 		"flux-tiny-dev":                  {kinds: []string{"diffusion model"}, family: "Flux.1", runs: true},
-		"a model that is not built":      {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "Wan (of a form that is not built)", says: "cannot be run yet; use a model of a family that runs: "},
-		"a checkpoint that is not built": {src: dryrun.List(under("model.diffusion_model.", unbuilt+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Wan (of a form that is not built)", says: "cannot be run yet"},
+		"a model that is not built":      {src: dryrun.List(absent), kinds: []string{"diffusion model"}, family: "Made-up", says: "cannot be run yet; use a model of a family that runs: "},
+		"a checkpoint that is not built": {src: dryrun.List(under("model.diffusion_model.", absent+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Made-up", says: "cannot be run yet"},
 		"a part of T5":                   {src: dryrun.List("encoder.block.0.layer.0.SelfAttention.k.weight 8 8\n"), kinds: []string{"text encoder"}, family: "T5", says: "reading the text encoder (T5)"},
 		"a quantized LoRA":               {src: quantized, kinds: []string{"LoRA"}, says: "nvfp4"},
 		"junk":                           {src: dryrun.List(junk.String()), kinds: []string{}, says: "1900 tensors"},

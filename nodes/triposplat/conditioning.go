@@ -31,6 +31,9 @@ func (*TripoSplatConditioning) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer: the latent stands for no pixels.
+func (*TripoSplatConditioning) Sizes(*nodes.Sizing) nodes.Images { return nodes.UnknownImages() }
+
 // Run implements nodes.Node.
 func (n *TripoSplatConditioning) Run(ctx *nodes.Context) (nodes.Result, error) {
 	switch {
