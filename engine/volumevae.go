@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-var errVolume = errors.New("the VAE decodes latents to shapes, not to images: use the class that gives voxels (VAEDecodeHunyuan3D) or splats (VAEDecodeTripoSplat)")
+var errVolume = errors.New("the VAE decodes latents to shapes, not to images: use the class that gives voxels or splats")
 
 // ofImages returns an error unless the VAE is one of images or videos.
 func (v *VAE) ofImages() error {

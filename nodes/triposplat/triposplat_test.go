@@ -95,8 +95,8 @@ func normal(name string, shape ...int) *tensor.Tensor {
 	return golden.Normal("triposplat/"+name, shape...)
 }
 
-// picture is one of the recording's images.
-func picture(name string, shape ...int) *tensor.Tensor {
+// pictured is one of the recording's images.
+func pictured(name string, shape ...int) *tensor.Tensor {
 	x := normal(name, shape...)
 	for i, v := range x.Data {
 		x.Data[i] = min(max(v/6+0.5, 0), 1)
@@ -139,7 +139,7 @@ func check(t *testing.T, stored *inner.Tensors, name string, got []float32, tole
 func TestPreprocess(t *testing.T) {
 	t.Parallel()
 	ctx, all := place(t), stored(t)
-	x := picture("pictured", 2, 40, 56, 4)
+	x := pictured("pictured", 2, 40, 56, 4)
 	plain := tensor.New(2, 40, 56, 3)
 	for i := range 2 * 40 * 56 {
 		copy(plain.Data[3*i:3*i+3], x.Data[4*i:])
@@ -150,7 +150,7 @@ func TestPreprocess(t *testing.T) {
 	for name, n := range map[string]*triposplat.TripoSplatPreprocessImage{
 		"small mask":  {Image: x, Mask: ellipse(20, 28, 15, 9, 7, 5), ErodeRadius: 1, Size: 256},
 		"at the edge": {Image: plain, Mask: edge, Size: 263},
-		"large":       {Image: picture("wide", 1, 300, 700, 3), Mask: ellipse(300, 700, 350, 150, 90, 60), ErodeRadius: 3, Size: 256},
+		"large":       {Image: pictured("wide", 1, 300, 700, 3), Mask: ellipse(300, 700, 350, 150, 90, 60), ErodeRadius: 3, Size: 256},
 	} {
 		y := run(t, ctx, n)[0].(*tensor.Tensor)
 		if y.Dim(1) != 256 || y.Dim(2) != 256 {
@@ -165,7 +165,7 @@ func TestConditioning(t *testing.T) {
 	t.Parallel()
 	ctx, all := place(t), stored(t)
 	dino := loaded[*engine.ImageEncoder](t)(runtime.LoadVision(file(t, "dino3", "gated")))
-	out := run(t, ctx, &triposplat.TripoSplatConditioning{ClipVision: dino, VAE: runtime.PixelSpace(), Image: picture("seen", 2, 48, 64, 3)})
+	out := run(t, ctx, &triposplat.TripoSplatConditioning{ClipVision: dino, VAE: runtime.PixelSpace(), Image: pictured("seen", 2, 48, 64, 3)})
 	positive, negative, latent := out[0].(engine.Conditioning)[0], out[1].(engine.Conditioning)[0], out[2].(engine.Latent)
 	reference := func(c engine.Cond) *tensor.Tensor {
 		return c.Values[sampling.KeyReferences].([]any)[0].(*tensor.Tensor)
@@ -295,7 +295,7 @@ func TestErrors(t *testing.T) {
 	vae := loaded[*engine.VAE](t)(runtime.LoadVAE(file(t, "triposplat", "vae")))
 	model := loaded[*engine.Model](t)(runtime.LoadModel(file(t, "triposplat", "flow"), dtype.Invalid))
 	dino := loaded[*engine.ImageEncoder](t)(runtime.LoadVision(file(t, "dino3", "gated")))
-	x, one, nan := picture("pictured", 1, 20, 20, 3), tensor.New(1, 20, 20), tensor.New(1, 20, 20)
+	x, one, nan := pictured("pictured", 1, 20, 20, 3), tensor.New(1, 20, 20), tensor.New(1, 20, 20)
 	one.Data[210] = 1
 	for i := range nan.Data {
 		nan.Data[i] = float32(math.NaN())
