@@ -18,19 +18,12 @@ import (
 	_ "comfygo/nodes/mesh"          // nodes_save_3d.py, nodes_load_3d.py, nodes_mesh_postprocess.py
 	_ "comfygo/nodes/moge"          // nodes_moge.py
 	_ "comfygo/nodes/patches"
-	_ "comfygo/nodes/sam3"     // nodes_sam3.py
-	_ "comfygo/nodes/sampling" // nodes.py
-	_ "comfygo/nodes/splat"    // nodes_gaussian_splat.py
-	_ "comfygo/nodes/text"     // nodes_string.py
-	_ "comfygo/nodes/video"    // nodes_video.py
-	_ "comfygo/nodes/vision"   // nodes_bg_removal.py, nodes_rtdetr.py, nodes_mediapipe.py
-	_ "comfygo/nodes/wan"      // nodes_wan.py
 	_ "comfygo/nodes/sam3"       // nodes_sam3.py
 	_ "comfygo/nodes/sampling"   // nodes.py
 	_ "comfygo/nodes/splat"      // nodes_gaussian_splat.py
 	_ "comfygo/nodes/text"       // nodes_string.py
 	_ "comfygo/nodes/triposplat" // nodes_triposplat.py
 	_ "comfygo/nodes/video"      // nodes_video.py
-	_ "comfygo/nodes/vision"     // nodes_bg_removal.py, nodes_rtdetr.py
+	_ "comfygo/nodes/vision"     // nodes_bg_removal.py, nodes_rtdetr.py, nodes_mediapipe.py
 	_ "comfygo/nodes/wan"        // nodes_wan.py
 )
