@@ -75,6 +75,14 @@ func PredictWithCUDAGraph(ctx context.Context, m *Model, compute dtype.DType, x 
 	return m.net.Predict(ctx, cudaOnCPU{r}, family.Call{X: x, T: t, Inputs: sampling.Text(cond)})
 }
 
+// AsksForBfloat16 reports whether the model multiplies in bfloat16 on CPUs that can.
+func (m *Model) AsksForBfloat16() bool { return m.runner().bfloat16 }
+
+// WithComputeType returns a runtime that shares rt's library and has a compute type for diffusion models.
+func (rt *Runtime) WithComputeType(t dtype.DType) *Runtime {
+	return rt.changed(func(c *Config) { c.UNet = t })
+}
+
 // OpenLibrary returns the library of rt, opened.
 func (rt *Runtime) OpenLibrary() (*ort.Runtime, error) { return rt.library() }
 

@@ -30,6 +30,8 @@ type runner struct {
 	// weights. Invalid means the default for either.
 	device           ort.Device
 	compute, weights dtype.DType
+	// bfloat16: the user's flags ask for bfloat16. What families and nodes ask for is for GPUs and changes nothing on the CPU.
+	bfloat16 bool
 	// adapters are the LoRA changes of the network, or nil.
 	adapters *patch.Part
 	// apart asks for sessions of their own for weights that adapters change.
@@ -57,6 +59,7 @@ func (rt *Runtime) runner(role family.Role, onCPU bool, files ...*file) runner {
 	case family.RoleDiffusion, family.RoleControl:
 		r.compute = c.UNet
 	}
+	r.bfloat16 = r.compute == dtype.BF16
 	if onCPU {
 		r.device = ort.Device{}
 	}
@@ -76,7 +79,7 @@ func (r runner) target(ctx context.Context, g family.Graph) (nn.Target, error) {
 	}
 	return Target(TargetOptions{
 		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block, Linear: r.rt.linear,
-		Int8: r.rt.cfg.Int8, Bfloat16: ort.HasBfloat16(), Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared, Capability: capability,
+		Int8: r.rt.cfg.Int8, Bfloat16: r.bfloat16 && ort.HasBfloat16(), Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared, Capability: capability,
 	})
 }
 
@@ -84,8 +87,7 @@ func (r runner) target(ctx context.Context, g family.Graph) (nn.Target, error) {
 type TargetOptions struct {
 	Device ort.Device
 	Role   family.Role
-	// Compute is the requested compute type; Invalid means the default of the role on a GPU and float32 on the CPU, where all other types
-	// but BF16 mean that too.
+	// Compute is the requested compute type on a GPU; Invalid means the default of the role. The CPU computes in float32 but for Bfloat16.
 	Compute dtype.DType
 	// Weights is the type that weights are rounded to; Invalid leaves them unchanged.
 	Weights dtype.DType
@@ -95,7 +97,7 @@ type TargetOptions struct {
 	Linear bool
 	// Int8 is Config's.
 	Int8 bool
-	// Bfloat16 reports that this CPU multiplies in bfloat16 where that is the requested compute type.
+	// Bfloat16 has linear layers and 3x3 convolutions multiply in bfloat16 on a CPU that can.
 	Bfloat16 bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
@@ -117,7 +119,7 @@ func Target(o TargetOptions) (nn.Target, error) {
 	return nn.TargetFor(nn.TargetOptions{
 		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean,
 		Int8: o.Int8 && (o.Role == family.RoleDiffusion || o.Role == family.RoleControl), Weights: o.Weights, Capability: o.Capability,
-		Bfloat16: o.Bfloat16 && o.Compute == dtype.BF16,
+		Bfloat16: o.Bfloat16,
 	})
 }
 

@@ -139,6 +139,21 @@ func TestAttends(t *testing.T) {
 	}
 }
 
+// TestBfloat16ByFlagAlone: on the CPU only the user's flag makes a model multiply in bfloat16. That a family prefers bfloat16, as Flux does, is
+// for GPUs: its error is a thousand times that of float32.
+func TestBfloat16ByFlagAlone(t *testing.T) {
+	t.Parallel()
+	for compute, want := range map[dtype.DType]bool{dtype.Invalid: false, dtype.F16: false, dtype.BF16: true} {
+		m, err := shared.WithComputeType(compute).LoadModel(manifest(t, "flux-dev-small"), dtype.Invalid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.AsksForBfloat16(); got != want {
+			t.Errorf("with the compute type %v: %v, want %v", compute, got, want)
+		}
+	}
+}
+
 // TestUnCLIPWithoutImageEncoder: a checkpoint without its image encoder loads, and gives none.
 func TestUnCLIPWithoutImageEncoder(t *testing.T) {
 	t.Parallel()
