@@ -52,6 +52,10 @@ func Compute(name string, shape []int, c Computation) Entry {
 // Computed reports that the entry's elements are computed from other entries: it has no bytes of its own.
 func (e Entry) Computed() bool { return e.computed != nil }
 
+// Described reports that no more than the entry's name, type and shape are known, as in a list of what a file would have: it has no elements to
+// read. A computed entry has no bytes of its own and yet has elements.
+func (e Entry) Described() bool { return e.Data == nil && !e.Computed() }
+
 // Parts lists the stored entries that the entry's elements come from; of a stored entry it is the entry itself.
 func (e Entry) Parts() []Entry {
 	if e.computed != nil {

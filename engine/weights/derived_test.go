@@ -43,6 +43,9 @@ func must(t *testing.T) func(weights.Entry, error) weights.Entry {
 
 func TestDerived(t *testing.T) {
 	t.Parallel()
+	if !(weights.Entry{Name: "a", DType: dtype.F32, Shape: []int{2}}).Described() {
+		t.Error("an entry without elements does not count as described")
+	}
 	ok := must(t)
 	a, b := stored(t, "a", 0, 3, 2), stored(t, "b", 100, 2, 2)
 	for name, c := range map[string]struct {
@@ -61,6 +64,9 @@ func TestDerived(t *testing.T) {
 		"concat rows":       {ok(weights.Concat(0, a, b)), []int{5, 2}, []float32{0, 1, 2, 3, 4, 5, 100, 101, 102, 103}},
 		"concat columns":    {ok(weights.Concat(1, ok(a.Rows(0, 2)), b)), []int{2, 4}, []float32{0, 1, 100, 101, 2, 3, 102, 103}},
 	} {
+		if c.e.Described() {
+			t.Errorf("%s: it has elements and counts as only described", name)
+		}
 		if !slices.Equal(c.e.Shape, c.shape) {
 			t.Errorf("%s: shape %v, want %v", name, c.e.Shape, c.shape)
 			continue

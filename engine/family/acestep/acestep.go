@@ -235,7 +235,7 @@ func (m *model) words(run family.Runner, lyrics *tensor.Tensor) (*tensor.Tensor,
 			return nil, fmt.Errorf("token %d of the lyrics is out of range: the vocabulary has %d", id, m.vocabulary)
 		}
 		row := out.Data[i*m.embedded : (i+1)*m.embedded]
-		if table.Entry.Data == nil && !table.Entry.Computed() {
+		if table.Entry.Described() {
 			continue // a list of names and shapes
 		}
 		if err := weights.Range(row, table.Entry, id*m.embedded); err != nil {

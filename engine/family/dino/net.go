@@ -74,7 +74,7 @@ func Positions(src weights.Source, c Config, h, w int) (*tensor.Tensor, error) {
 	if !ok {
 		return nil, fmt.Errorf("reading the positions of the image encoder: there is no tensor embeddings.position_embeddings")
 	}
-	if e.Data == nil && !e.Computed() {
+	if e.Described() {
 		return out, nil // a list of names and shapes
 	}
 	if h*w == c.Grid*c.Grid { // upstream compares the numbers alone

@@ -118,7 +118,7 @@ func statistics(src weights.Source, name string, n int) ([]float32, error) {
 		return nil, fmt.Errorf("reading %s: it is missing or has not %d values", name, n)
 	}
 	out := make([]float32, n)
-	if e.Data == nil {
+	if e.Described() {
 		return out, nil // a list of names and shapes
 	}
 	return out, weights.Range(out, e, 0)

@@ -237,7 +237,7 @@ func statistics(src weights.Source, name string, channels int) ([]float32, error
 		return nil, fmt.Errorf("reading %s: it is missing or has not %d values", name, channels)
 	}
 	out := make([]float32, channels)
-	if e.Data == nil {
+	if e.Described() {
 		return out, nil // a list of names and shapes
 	}
 	return out, weights.Range(out, e, 0)

@@ -379,7 +379,7 @@ func (m *model) small(name string, n int) ([]float32, error) {
 	if !ok || e.Count() != n {
 		return nil, fmt.Errorf("reading %s of %s: it is missing or has not %d values", name, m.Source.Path(), n)
 	}
-	if e.Data == nil && !e.Computed() {
+	if e.Described() {
 		return make([]float32, n), nil // a list of names and shapes
 	}
 	values, err := weights.Float32s(e)

@@ -105,7 +105,7 @@ func channelValues(src weights.Source, name string, plain []float32) ([]float32,
 	if !ok || e.Count() != want {
 		return nil, fmt.Errorf("reading %s: it is missing or has not %d values", name, want)
 	}
-	if e.Data == nil && !e.Computed() {
+	if e.Described() {
 		return make([]float32, want), nil // a list of names and shapes
 	}
 	values, err := weights.Float32s(e)

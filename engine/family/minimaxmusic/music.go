@@ -190,7 +190,7 @@ func small(src weights.Source, name string, n int) ([]float32, error) {
 	if !ok || e.Count() != n {
 		return nil, fmt.Errorf("reading %s of %s: it is missing or has not %d values", name, src.Path(), n)
 	}
-	if e.Data == nil && !e.Made() {
+	if e.Described() {
 		return make([]float32, n), nil // a list of names and shapes
 	}
 	values, err := weights.Float32s(e)

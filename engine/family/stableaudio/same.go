@@ -107,7 +107,7 @@ func (v *same) factors(name string) ([]float32, error) {
 		return nil, fmt.Errorf("reading %s: it is missing or has neither 1 nor %d values", name, v.channels)
 	}
 	out := make([]float32, e.Count())
-	if e.Data == nil {
+	if e.Described() {
 		return out, nil // a list of names and shapes
 	}
 	return out, weights.Range(out, e, 0)

@@ -94,7 +94,7 @@ func readSeconds(src weights.Source, prefix string) (*seconds, error) {
 			return nil, nil // Inputs reports it, because sampling needs it
 		}
 		*to = make([]float32, e.Count())
-		if e.Data == nil && !e.Computed() {
+		if e.Described() {
 			continue // a list of names and shapes
 		}
 		if err := weights.Range(*to, e, 0); err != nil {

@@ -104,7 +104,7 @@ func readExpo(src weights.Source, prefix string) (*seconds, error) {
 		return nil, fmt.Errorf("%s: its shapes do not fit each other", prefix)
 	}
 	out := &seconds{weight: make([]float32, weight.Count()), bias: make([]float32, bias.Count())}
-	if weight.Data == nil {
+	if weight.Described() {
 		return out, nil // a list of names and shapes
 	}
 	return out, errors.Join(weights.Range(out.weight, weight, 0), weights.Range(out.bias, bias, 0))

@@ -30,7 +30,7 @@ func (v *vae) shape() (shaping, error) {
 	scale := make([]float32, 1)
 	for name, to := range map[string][]float32{"gs.points_offset_perturbation": s.offsets, "gs.base_offset_scale": scale} {
 		e, ok := v.src.Lookup(name)
-		if !ok || e.Data == nil && !e.Computed() {
+		if !ok || e.Described() {
 			continue // a list of names and shapes
 		}
 		if err := weights.Range(to, e, 0); err != nil {
