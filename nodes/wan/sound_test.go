@@ -96,7 +96,7 @@ func TestWrongPeople(t *testing.T) {
 		"reference":     {&WanSCAILToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, ReferenceImage: image}, "there is no VAE"},
 		"pose":          {&WanSCAILToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, PoseVideo: image}, "pose_video"},
 		"pose mask":     {&WanSCAILToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, PoseVideoMask: tensor.New(1, 8, 8, 1)}, "pose_video_mask"},
-		"before":        {&WanSCAILToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, PreviousFrames: image}, "previous_frames"},
+		"before":        {&WanSCAILToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, PreviousFrameCount: 5, PreviousFrames: image}, "previous_frames"},
 		"speech":        {&WanSoundImageToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, Audio: "no"}, "AudioEncoderEncode"},
 		"motion":        {&WanSoundImageToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, RefMotion: image}, "ref_motion"},
 		"person":        {&WanSoundImageToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, RefImage: image}, "ref_image"},
