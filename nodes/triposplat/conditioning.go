@@ -24,7 +24,8 @@ func (*TripoSplatConditioning) Spec() nodes.Spec {
 		Name: "TripoSplatConditioning", DisplayName: "TripoSplat Conditioning", Category: category, Module: module, V3: true,
 		Description: "Encodes an image with DINOv3 and with the VAE of Flux.2 for TripoSplat, and makes the latent that it denoises.",
 		Outputs: []nodes.Output{
-			{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"},
+			{Type: "CONDITIONING", Name: "positive"},
+			{Type: "CONDITIONING", Name: "negative"},
 			{Type: "LATENT", Name: "latent", Tooltip: "Empty latent of vectors with a camera, of a fixed size."},
 		},
 		Uses: nodes.UsesDevice,
