@@ -40,7 +40,7 @@ type Config struct {
 	NoAMX bool
 	// UNet, VAE and Text are the compute types on CUDA; Invalid picks float16 for U-Net and text, float32 for the VAE.
 	// The CPU computes in float32, but for BF16 where ort.HasBfloat16 returns true: linear layers and 3x3 convolutions then round
-	// their operands to bfloat16.
+	// what they multiply to bfloat16.
 	UNet, VAE, Text dtype.DType
 	// VAEOnCPU and TextOnCPU keep these networks off the GPU.
 	VAEOnCPU, TextOnCPU bool

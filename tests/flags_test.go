@@ -21,7 +21,7 @@ var changesNothing = map[string]string{
 	"--fast": "autotune", "--mmap-torch-files": "", "--disable-mmap": "",
 }
 
-// onGPUs are the flags that only a GPU obeys, and CPUs with AMX those for bfloat16: on the CPU one line says so.
+// onGPUs are the flags that only a GPU obeys, and CPUs with AMX or AVX512-BF16 those for bfloat16: on the CPU one line says so.
 var onGPUs = []string{"--force-fp16", "--fp16-unet", "--bf16-unet", "--fp16-vae", "--bf16-vae", "--fp16-text-enc", "--bf16-text-enc"}
 
 // elsewhere are the flags that other tests hold to what they say.

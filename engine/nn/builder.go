@@ -17,6 +17,9 @@ import (
 type Builder struct {
 	*onnx.Graph
 	Target Target
+	// Coarse lets 3x3 convolutions in bfloat16 have the errors of networks whose values are all in bfloat16: for networks whose
+	// results are rounded to 8 bits.
+	Coarse bool
 	// Adapters, when set, change the weights of Linear, Conv2d, UpsampleConv and ConvND: the graph gets a branch beside each
 	// weight for which they have some, with parameters for the factors.
 	Adapters Adapters

@@ -29,7 +29,7 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 		return y
 	}
 	if b.winograd(r, w) {
-		return b.convBranches(s, shape, x, b.Conv3x3(x, b.mapped(r, shape), b.optional(bias), residual, b.Target.Bfloat16), w.ND())
+		return b.convBranches(s, shape, x, b.Conv3x3(b.convForm(), x, b.mapped(r, shape), b.optional(bias), residual), w.ND())
 	}
 	if b.blocks(in) || b.direct(in) {
 		return b.convBlocked(s, r, bias, x, residual, w)
@@ -39,6 +39,17 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 		y = b.Add(y, residual)
 	}
 	return y
+}
+
+// convForm is how 3x3 convolutions multiply.
+func (b *Builder) convForm() onnx.ConvForm {
+	switch {
+	case !b.Target.Bfloat16:
+		return onnx.ConvFloat32
+	case b.Coarse:
+		return onnx.ConvCoarse
+	}
+	return onnx.ConvBfloat16
 }
 
 // last reports that a convolution of x runs in channels-last form, the one that CUDA's float16 kernels are made for. Patches

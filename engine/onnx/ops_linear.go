@@ -56,11 +56,21 @@ func (g *Graph) Linear(form LinearForm, x, w, bias, sum *Value) *Value {
 	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode}, attr{"remember", keep}, attr{"narrow", narrow})
 }
 
+// ConvForm is how a Conv3x3 multiplies.
+type ConvForm int
+
+// The forms: in float32; where ort.HasBfloat16 returns true with numbers that are rounded to bfloat16, if that is faster; the same with
+// up to five times the error, which is that of networks whose values are all in bfloat16.
+const (
+	ConvFloat32 ConvForm = iota
+	ConvBfloat16
+	ConvCoarse
+)
+
 // Conv3x3 is a 3x3 convolution of x [B,I,H,W] in float32 with stride one and a border of zeros, for a weight [O,I,3,3] of any
 // float type; bias [O] and sum, of the result's shape [B,O,H,W], are optional. It computes by Winograd's algorithm, whose
-// rounding errors are a few times those of the plain sum. With bfloat16, and on CPUs for which ort.HasBfloat16 returns true, it is the
-// plain sum of the products of x and w as bfloat16 rounds them. An engine operator like Linear.
-func (g *Graph) Conv3x3(x, w, bias, sum *Value, bfloat16 bool) *Value {
+// rounding errors are a few times those of the plain sum. An engine operator like Linear.
+func (g *Graph) Conv3x3(form ConvForm, x, w, bias, sum *Value) *Value {
 	const op = "Conv3x3"
 	if w.Rank() != 4 || x.Rank() != 4 || x.DType != dtype.F32 || !w.DType.IsFloat() || x.Dim(1) != w.Dim(1) || !w.Dim(2).Is(3) || !w.Dim(3).Is(3) {
 		g.fail(op, "shapes %s%v and %s%v do not match", x.DType, x.Shape, w.DType, w.Shape)
@@ -78,8 +88,11 @@ func (g *Graph) Conv3x3(x, w, bias, sum *Value, bfloat16 bool) *Value {
 		in = append(in, sum)
 	}
 	var attrs []attr
-	if bfloat16 {
+	switch form {
+	case ConvBfloat16:
 		attrs = append(attrs, attr{"narrow", int64(2)})
+	case ConvCoarse:
+		attrs = append(attrs, attr{"narrow", int64(3)})
 	}
 	return g.op(DomainComfygo, op, dtype.F32, out, in, attrs...)
 }

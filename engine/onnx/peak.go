@@ -289,18 +289,37 @@ func (p *peak) scratch(n *node) []int64 {
 	return nil
 }
 
-// tiles lists the temporary buffers of a 3x3 convolution: in bfloat16 the pixels in hand and the weights of two threads, by Winograd's algorithm the transformed tiles in hand, and for each of two
-// threads the transformed weights and the products of a group of channels. Source of the numbers: engine/ort/conv.c.
+// tiles lists the temporary buffers of a 3x3 convolution: by Winograd's algorithm the transformed tiles in hand, and for each of two
+// threads the transformed weights and the products of a group of channels; with AMX in bfloat16 the pixels in hand and the weights of
+// two threads, if they are more. Source of the numbers: engine/ort/conv.c.
 func (p *peak) tiles(n *node) []int64 {
+	out := p.winograd(n)
+	if plain := p.pixels(n); n.number("narrow") != 0 && total(plain) > total(out) {
+		return plain
+	}
+	return out
+}
+
+func total(bytes []int64) (sum int64) {
+	for _, b := range bytes {
+		sum += b
+	}
+	return sum
+}
+
+// pixels are the buffers of engine/ort/convbf16.c.
+func (p *peak) pixels(n *node) []int64 {
+	const step, pixel, zeros, tap, most = 32, 64, 34, 2048, 24 << 20
+	x := n.in[1]
+	steps, row := (p.size(x.Dim(1))+step-1)/step, p.size(x.Dim(3))+1
+	inHand := min(p.size(x.Dim(0))*(p.size(x.Dim(2))+1)-1, max(1, most/(steps*row*pixel)-2))
+	taps := steps * 9 * tap
+	return []int64{steps * pixel * ((inHand+2)*row + zeros), taps, taps}
+}
+
+func (p *peak) winograd(n *node) []int64 {
 	const width, rows, most, panels, weights, threads = 32, 12 * 4, 24 << 20, 288, 768 << 10, 2
 	x := n.in[1]
-	if n.number("narrow") != 0 { // engine/ort/convbf16.c
-		const step, pixel, zeros, tap = 32, 64, 34, 2048
-		steps, row := (p.size(x.Dim(1))+step-1)/step, p.size(x.Dim(3))+1
-		inHand := min(p.size(x.Dim(0))*(p.size(x.Dim(2))+1)-1, max(1, most/(steps*row*pixel)-2))
-		taps := steps * 9 * tap
-		return []int64{steps * pixel * ((inHand+2)*row + zeros), taps, taps}
-	}
 	batch, in, high, wide := p.size(x.Dim(0)), p.size(x.Dim(1)), p.size(x.Dim(2)), p.size(x.Dim(3))
 	divided := func(side int64) (places, all int64) {
 		return (side + 2) * (side + 2), (batch*((high+side-1)/side)*((wide+side-1)/side) + width - 1) / width

@@ -56,7 +56,7 @@ func TestPeakOfSums(t *testing.T) {
 			x, w := g.Input("x", dtype.F32, onnx.Dims(1, 4, 256, 256)...), g.Input("w", dtype.F32, onnx.Dims(4, 4, 3, 3)...)
 			var y *onnx.Value
 			for range convolutions {
-				y = g.Conv3x3(x, w, nil, y, false)
+				y = g.Conv3x3(onnx.ConvFloat32, x, w, nil, y)
 			}
 			g.Output("out", y)
 			return nil

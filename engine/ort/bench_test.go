@@ -98,10 +98,12 @@ func BenchmarkConv3x3(b *testing.B) {
 			rate(b, s, values, operations)
 		})
 		if HasBfloat16() {
-			b.Run(fmt.Sprint(c, "/bfloat16"), func(b *testing.B) {
-				s, values := o.session(b, "Conv3x3", map[string][]int64{"narrow": {2}})
-				rate(b, s, values, operations)
-			})
+			for name, form := range map[string]int64{"bfloat16": 2, "coarse": 3} {
+				b.Run(fmt.Sprint(c, "/", name), func(b *testing.B) {
+					s, values := o.session(b, "Conv3x3", map[string][]int64{"narrow": {form}})
+					rate(b, s, values, operations)
+				})
+			}
 		}
 		b.Run(fmt.Sprint(c, "/library"), func(b *testing.B) {
 			node := nodeOf("Conv", []string{"x", "w"}, []string{"y"})

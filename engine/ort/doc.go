@@ -47,11 +47,12 @@
 //     remember 1 the session keeps the last X and result and copies the result while X stays the same; Session.Kept counts
 //     the bytes, SessionSpec.MostKept bounds them. With narrow 1, 64 rows of X or more and a CPU for which HasInt8 returns true, rows of X and W
 //     are rounded to multiples of a 127th of their largest magnitude (X of a 63rd where Int8Kernels is "AVX2"), 256 columns at a time, and multiplied as integers.
-//     With narrow 2 and AMX both are rounded to bfloat16. On CPUs with AMX the products of float32 are sums of those of bfloat16 parts (tiles.h), with errors no
+//     With narrow 2 and a CPU for which HasBfloat16 returns true both are rounded to bfloat16. On CPUs with AMX the products of float32 are sums of those of bfloat16 parts (tiles.h), with errors no
 //     larger than those of float32 products; numbers below 1e-38 may count as zeros.
 //
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
-//     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images. With attribute narrow 2 and AMX it is the plain sum over operands that are rounded to bfloat16.
+//     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images. With attribute narrow 2 or 3 and AMX it is the plain sum over operands that are rounded to bfloat16.
+//     With AVX512-BF16 numbers are rounded after the transforms, where that is faster: with narrow 2 those of F(2x2,3x3), with 3 those of F(4x4,3x3) too, whose errors are three times as large.
 //
 //   - GroupNorm(X, Weight, Bias, Shift?) normalises X [B,C,..] plus Shift [B,C] in groups of channels; SiLU follows when silu is set.
 //

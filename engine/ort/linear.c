@@ -89,7 +89,8 @@ static cg_form plain(const cg_linear *l) {
 // form is the form that a layer is computed in.
 static cg_form form(const cg_linear *l) {
   if (l->k->narrow == CG_NARROW_INT8 && l->rows >= FEW_ROWS && l->k->simd8) return cg_form8(l);
-  return l->k->tiles ? cg_form_tiles(l) : plain(l);
+  int parts = l->k->narrow == CG_NARROW_BF16 ? 1 : CG_PARTS;
+  return l->k->tiles && l->k->tiles->parts >= parts ? cg_form_tiles(l) : plain(l);
 }
 
 // compute computes the rows from l->from on, at most the strips of a form.

@@ -11,8 +11,9 @@
 
 enum { CG_MAX_RANK = 8 };
 
-// How an operator may multiply (attribute narrow): as exactly as float32, in 8-bit integers, in bfloat16.
-enum { CG_NARROW_NOT, CG_NARROW_INT8, CG_NARROW_BF16 };
+// How an operator may multiply (attribute narrow): as exactly as float32, in 8-bit integers, in bfloat16, and in a convolution in
+// bfloat16 with a few times the error of plain sums.
+enum { CG_NARROW_NOT, CG_NARROW_INT8, CG_NARROW_BF16, CG_NARROW_COARSE };
 
 // cg_kernel is an operator of a graph.
 typedef struct {

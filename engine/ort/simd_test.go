@@ -9,10 +9,16 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// widths are the levels of limitVectors for the kernels that Kernels names, emulated that of tiles in portable code.
-var widths = map[string]int{"AVX2": 2, "AVX-512": 3, "AMX with AVX-512": 0}
+// widths are the levels of limitVectors for the kernels that Kernels names, emulated and emulatedVectors those of AMX and AVX512-BF16 in portable code.
+var widths = map[string]int{"AVX2": 2, "AVX-512": 3, withAMX: 0, withBF16: 0}
 
-const emulated = 4
+const (
+	emulated        = 4
+	emulatedVectors = 5
+
+	withAMX  = "AMX with AVX-512"
+	withBF16 = "AVX512-BF16 with AVX-512"
+)
 
 // TestKernels tests the engine's own operators with each width of vectors. Not parallel: the instruction set is the process's.
 func TestKernels(t *testing.T) {

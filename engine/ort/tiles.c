@@ -4,7 +4,26 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "simd.h"
 #include "widen.h"
+
+static const cg_tiles *of_vectors(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") ? &cg_tiles_vectors : NULL;
+#else
+  return NULL;
+#endif
+}
+
+const cg_tiles *cg_tiles_of_cpu(void) {
+  const cg_simd *s = cg_simd_of_cpu();
+  if (s == NULL) return NULL;
+  if (cg_level == CG_EMULATED) return &cg_tiles_emulated;
+  if (cg_level == CG_EMULATED_VECTORS) return &cg_tiles_emulated_vectors;
+  if (cg_level || s->lanes != 16) return NULL;
+  const cg_tiles *amx = cg_tiles_amx();
+  return amx ? amx : of_vectors();
+}
 
 int cg_parts(int type) { return type == CG_BF16 ? 1 : type == CG_F16 ? 2 : CG_PARTS; }
 
@@ -92,6 +111,9 @@ static float fused(float x, float y, float z) {
   return (float)sum;
 }
 
+// A multiplication adds the products of a tile of rows and one of columns to a quarter of a tile.
+typedef void multiplication(const char *left, const char *right, float *c);
+
 // multiply is TDPBF16PS: the products of either half of the words are summed, then both sums and what there was.
 static void multiply(const char *left, const char *right, float *c) {
   const uint16_t *a = (const uint16_t *)left, *b = (const uint16_t *)right;
@@ -108,8 +130,23 @@ static void multiply(const char *left, const char *right, float *c) {
   }
 }
 
+// multiply_vectors is a VDPBF16PS for each word: the upper product is added to what there was, then the lower one.
+static void multiply_vectors(const char *left, const char *right, float *c) {
+  const uint16_t *a = (const uint16_t *)left, *b = (const uint16_t *)right;
+  for (size_t i = 0; i < CG_TILE; i++) {
+    for (size_t n = 0; n < CG_TILE; n++) {
+      float *to = c + i * CG_NR + n;
+      for (size_t t = 0; t < CG_TILE; t++) {
+        for (size_t half = 2; half-- > 0;) {
+          *to = flush(fused(wide(a[i * CG_TD + 2 * t + half]), wide(b[(t * CG_TILE + n) * 2 + half]), *to));
+        }
+      }
+    }
+  }
+}
+
 // sum computes at most CG_CHAIN steps of a tile.
-static void sum(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t high, float *to) {
+static void sum(multiplication by, const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t high, float *to) {
   // The products of parts, small ones first, in the order in which tilesamx.c computes them.
   static const int pairs[CG_PARTS][6][2] = {{{2, 0}, {1, 0}, {0, 0}}, {{2, 0}, {1, 0}, {0, 0}, {0, 1}, {1, 1}}, {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}, {0, 2}}};
   static const int counts[CG_PARTS] = {3, 5, 6};
@@ -119,20 +156,28 @@ static void sum(const char *strip, int strip_parts, const char *panel, int panel
       const int *pair = pairs[panel_parts - 1][p];
       size_t left = strip_parts == 1 ? 0 : (size_t)pair[0], right = strip_parts == 1 ? 0 : (size_t)pair[1];
       for (size_t i = 0; i < 2 * high; i++) {
-        multiply(strip + (2 * left + i / 2) * CG_TILE_BYTES, panel + (2 * right + i % 2) * CG_TILE_BYTES, to + i / 2 * CG_TILE * CG_NR + i % 2 * CG_TILE);
+        by(strip + (2 * left + i / 2) * CG_TILE_BYTES, panel + (2 * right + i % 2) * CG_TILE_BYTES, to + i / 2 * CG_TILE * CG_NR + i % 2 * CG_TILE);
       }
     }
   }
 }
 
-static void tile(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add) {
+static void tile_by(multiplication by, const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add) {
   size_t high = rows > CG_TILE ? 2 : 1;
   for (size_t s = 0; s < steps; s += CG_CHAIN, add = 1) {
     float sums[CG_TR * CG_NR];
     size_t n = steps - s < CG_CHAIN ? steps - s : CG_CHAIN;
-    sum(strip + s * cg_step_bytes(strip_parts), strip_parts, panel + s * cg_step_bytes(panel_parts), panel_parts, n, high, sums);
+    sum(by, strip + s * cg_step_bytes(strip_parts), strip_parts, panel + s * cg_step_bytes(panel_parts), panel_parts, n, high, sums);
     for (size_t i = 0; i < high * CG_TILE * CG_NR; i++) tile[i] = add ? tile[i] + sums[i] : sums[i];
   }
+}
+
+static void tile(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add) {
+  tile_by(multiply, strip, strip_parts, panel, panel_parts, steps, rows, tile, add);
+}
+
+static void tile_vectors(const char *strip, int strip_parts, const char *panel, int panel_parts, size_t steps, size_t rows, float *tile, int add) {
+  tile_by(multiply_vectors, strip, strip_parts, panel, panel_parts, steps, rows, tile, add);
 }
 
 static void pixels(const float *x, size_t plane, size_t channels, size_t n, char *dst) {
@@ -164,4 +209,26 @@ static void convolve(const char *x, size_t row, size_t step, const char *taps, s
   for (size_t i = 0; i < CG_TR * CG_NR; i++) tile[i % CG_NR * CG_TR + i / CG_NR] = sums[i];
 }
 
-const cg_tiles cg_tiles_emulated = {"tiles in portable code", nothing, nothing, strip, panel, tile, pixels, taps, convolve};
+static void words(const float *low, const float *high, size_t rows, size_t n, size_t step, uint32_t *dst, size_t to_step) {
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t at = 0; at < n; at++) dst[i * to_step + at] = nearest(low[i * step + at]) | (uint32_t)nearest(high[i * step + at]) << 16;
+  }
+}
+
+static void block(const uint32_t *strip, const uint32_t *panel, size_t depth, float *tile, int add) {
+  for (size_t at = 0; at < depth; at += CG_WORDS, add = 1) {
+    size_t end = depth - at < CG_WORDS ? depth : at + CG_WORDS;
+    for (size_t i = 0; i < CG_MR * CG_NR; i++) {
+      float sum = 0;
+      for (size_t d = at; d < end; d++) {
+        uint32_t a = strip[d * CG_MR + i / CG_NR], b = panel[d * CG_NR + i % CG_NR];
+        sum = flush(fused(wide((uint16_t)(a >> 16)), wide((uint16_t)(b >> 16)), sum));
+        sum = flush(fused(wide((uint16_t)a), wide((uint16_t)b), sum));
+      }
+      tile[i] = add ? tile[i] + sum : sum;
+    }
+  }
+}
+
+const cg_tiles cg_tiles_emulated = {"tiles in portable code", CG_PARTS, nothing, nothing, strip, panel, tile, pixels, taps, convolve, NULL, NULL};
+const cg_tiles cg_tiles_emulated_vectors = {"AVX512-BF16 in portable code", 1, nothing, nothing, strip, panel, tile_vectors, NULL, NULL, NULL, words, block};

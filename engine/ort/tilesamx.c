@@ -2,7 +2,6 @@
 #include "tiles.h"
 
 #include "gemm.h"
-#include "simd.h"
 #include "widen.h"
 
 #include <stdatomic.h>
@@ -17,8 +16,7 @@ void cg_disable_tiles(void) { atomic_store(&disabled, 1); }
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CG_LANES 16
-#include "vector.h"
+#include "tilewords.h"
 
 #define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define AMX_INLINE AMX static inline __attribute__((always_inline))
@@ -33,102 +31,6 @@ static const struct __attribute__((packed)) {
 AMX static void begin(void) { _tile_loadconfig(&config); }
 
 AMX static void end(void) { _tile_release(); }
-
-// upper makes words of the upper halves of low and high.
-AMX_INLINE __m512i upper(__m512 low, __m512 high) {
-  const __m512i mask = _mm512_set1_epi32((int)0xffff0000);
-  return _mm512_ternarylogic_epi32(_mm512_castps_si512(high), mask, _mm512_srli_epi32(_mm512_castps_si512(low), 16), 0xea);
-}
-
-// rest is what the upper half of x leaves.
-AMX_INLINE __m512 rest(__m512 x) {
-  const __m512i mask = _mm512_set1_epi32((int)0xffff0000);
-  return _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), mask)));
-}
-
-// words makes the words of 16 numbers and 16 others, a vector for each part.
-AMX_INLINE void words(__m512 low, __m512 high, const int parts, __m512i *dst) {
-  if (parts == 1) {
-    __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), b = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
-    dst[0] = _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
-    return;
-  }
-#pragma GCC unroll 3
-  for (int p = 0; p < parts; p++) {
-    dst[p] = upper(low, high);
-    low = rest(low);
-    high = rest(high);
-  }
-}
-
-AMX_INLINE int strip_of(const float *a, size_t ld, size_t rows, size_t k, const int parts, char *dst) {
-  __mmask16 odd = 0;
-  for (size_t at = 0; at < k; at += CG_TD, dst += cg_step_bytes(parts)) {
-    size_t n = k - at < CG_TILE ? k - at : CG_TILE, m = k - at - n < CG_TILE ? k - at - n : CG_TILE;
-    for (size_t i = 0; i < CG_TR; i++) {
-      __m512 low = i < rows ? vload_n(a + i * ld + at, n) : vzero(), high = i < rows ? vload_n(a + i * ld + at + n, m) : vzero();
-      __m512i w[CG_PARTS];
-      words(low, high, parts, w);
-      // A number less itself is NaN where it is not finite.
-      __m512 strange = vadd(vsub(low, low), vsub(high, high));
-      odd |= _mm512_cmp_ps_mask(strange, strange, _CMP_UNORD_Q);
-#pragma GCC unroll 3
-      for (int p = 0; p < parts; p++) _mm512_storeu_si512(dst + p * 2 * CG_TILE_BYTES + i * 64, w[p]);
-    }
-  }
-  return odd == 0;
-}
-
-AMX static int strip(const float *a, size_t ld, size_t rows, size_t k, int parts, char *dst) {
-  return parts == 1 ? strip_of(a, ld, rows, k, 1, dst) : strip_of(a, ld, rows, k, CG_PARTS, dst);
-}
-
-AMX_INLINE void panel_of(const char *w, const int type, size_t ld, size_t rows, size_t k, const int parts, char *dst) {
-  const size_t size = type == CG_F32 ? 4 : 2;
-  for (size_t at = 0; at < k; at += CG_TD, dst += cg_step_bytes(parts)) {
-    size_t n = k - at < CG_TILE ? k - at : CG_TILE, m = k - at - n < CG_TILE ? k - at - n : CG_TILE;
-    for (size_t half = 0; half < 2; half++) {
-      __m512 r[CG_PARTS][CG_TILE];
-      for (size_t i = 0; i < CG_TILE; i++) {
-        __m512i part[CG_PARTS] = {0};
-        if (half * CG_TILE + i < rows) {
-          const char *p = w + ((half * CG_TILE + i) * ld + at) * size;
-          words(vwiden(p, type, n), vwiden(p + n * size, type, m), parts, part);
-        }
-#pragma GCC unroll 3
-        for (int q = 0; q < parts; q++) r[q][i] = _mm512_castsi512_ps(part[q]);
-      }
-#pragma GCC unroll 3
-      for (int q = 0; q < parts; q++) {
-        __m512 t[CG_TILE];
-#pragma GCC unroll 16
-        for (int i = 0; i < CG_TILE; i++) t[i] = r[q][i];
-        transpose(t);
-#pragma GCC unroll 16
-        for (int i = 0; i < CG_TILE; i++) vstore((float *)(dst + (2 * (size_t)q + half) * CG_TILE_BYTES) + i * CG_TILE, t[i]);
-      }
-    }
-  }
-}
-
-AMX static void panel(const void *w, int type, size_t ld, size_t rows, size_t k, int parts, char *dst) {
-  switch (type << 4 | parts) {
-    case CG_F32 << 4 | 1:
-      panel_of(w, CG_F32, ld, rows, k, 1, dst);
-      break;
-    case CG_F32 << 4 | 3:
-      panel_of(w, CG_F32, ld, rows, k, 3, dst);
-      break;
-    case CG_F16 << 4 | 1:
-      panel_of(w, CG_F16, ld, rows, k, 1, dst);
-      break;
-    case CG_F16 << 4 | 2:
-      panel_of(w, CG_F16, ld, rows, k, 2, dst);
-      break;
-    default:
-      panel_of(w, CG_BF16, ld, rows, k, 1, dst);
-  }
-}
 
 // Tile registers: 0 to 3 hold the sums of a tile's quarters, 4 and 5 rows of the strip, 6 and 7 columns of the panel.
 #define LEFT(PART)                                            \
@@ -306,7 +208,7 @@ AMX static void convolve(const char *x, size_t row, size_t step, const char *tap
   }
 }
 
-static const cg_tiles amx = {"AMX", begin, end, strip, panel, tile, pixels, taps, convolve};
+static const cg_tiles amx = {"AMX", CG_PARTS, begin, end, cg_strip, cg_panel, tile, pixels, taps, convolve, NULL, NULL};
 
 static int may_use_amx;
 
@@ -318,17 +220,15 @@ static void ask(void) {
   may_use_amx = syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 
-const cg_tiles *cg_tiles_of_cpu(void) {
+const cg_tiles *cg_tiles_amx(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  const cg_simd *s = cg_simd_of_cpu();
-  if (cg_level == CG_EMULATED) return s ? &cg_tiles_emulated : NULL;
-  if (cg_level || s != &cg_simd16 || atomic_load(&disabled)) return NULL;
+  if (atomic_load(&disabled)) return NULL;
   pthread_once(&once, ask);
   return may_use_amx ? &amx : NULL;
 }
 
 #else
 
-const cg_tiles *cg_tiles_of_cpu(void) { return cg_level == CG_EMULATED && cg_simd_of_cpu() ? &cg_tiles_emulated : NULL; }
+const cg_tiles *cg_tiles_amx(void) { return NULL; }
 
 #endif

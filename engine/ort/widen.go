@@ -54,6 +54,6 @@ func need(ok bool) {
 	}
 }
 
-// limitVectors restricts the operators of domain comfygo to portable code (1), AVX2 (2) or AVX-512 without AMX (3), so that one
-// machine can test what others run; 4 computes what AMX does in portable code, 0 is the best there is.
+// limitVectors restricts the operators of domain comfygo to portable code (1), AVX2 (2) or AVX-512 without AMX and AVX512-BF16 (3), so that
+// one machine can test what others run; 4 and 5 compute what AMX and AVX512-BF16 do in portable code, 0 is the best there is.
 func limitVectors(level int) { C.cg_level = C.int(level) }

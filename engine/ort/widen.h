@@ -9,8 +9,8 @@
 enum { CG_F32 = 1, CG_F16 = 10, CG_BF16 = 16 };
 
 // cg_level overrides the instruction set: 0 best, 1 portable code (and no kernels of simd.h), 2 at most AVX2, 3 at most AVX-512
-// without AMX, CG_EMULATED as 3 with the kernels of tiles.h in portable code.
-enum { CG_EMULATED = 4 };
+// without AMX and AVX512-BF16, CG_EMULATED and CG_EMULATED_VECTORS as 3 with AMX or AVX512-BF16 in portable code.
+enum { CG_EMULATED = 4, CG_EMULATED_VECTORS = 5 };
 extern int cg_level;
 
 // cg_widen converts n elements.

@@ -41,7 +41,7 @@ func main() {
 	flag.BoolVar(&o.prepared, "prepared", false, "lay the U-Net's weights out in memory")
 	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA GPU")
 	flag.BoolVar(&o.tf32, "tf32", false, "allow TF32 on CUDA")
-	flag.BoolVar(&o.bf16, "bf16", false, "multiply in bfloat16, on CPUs with AMX")
+	flag.BoolVar(&o.bf16, "bf16", false, "multiply in bfloat16, on CPUs with AMX or AVX512-BF16")
 	flag.BoolVar(&o.once, "once", false, "decode once only")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()

@@ -16,6 +16,7 @@ type Writer struct{ *nn.Builder }
 func DecoderGraph(src weights.Source, cfg Config, spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("vae decoder", src, func(b *nn.Builder, s *weights.Scope) {
 		v := &Writer{b}
+		v.Coarse = true
 		h := v.Cast(v.Input("z", dtype.F32, onnx.Sym("B"), onnx.D(cfg.LatentChannels), onnx.Sym("H"), onnx.Sym("W")), v.Target.Compute)
 		if sh := s.Shape("post_quant_conv.weight"); len(sh) == 4 {
 			h = v.Conv2d(s.At("post_quant_conv"), h, sh[0], 1, onnx.Window{Stride: 1})
