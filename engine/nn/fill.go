@@ -87,6 +87,9 @@ func floats(b []byte) []float32 {
 }
 
 func (s Layout) fillPlain(dst []byte, k Kernels) error {
+	if s.Entry.Copies(s.DType) && (s.Via == dtype.Invalid || s.Via == s.DType) {
+		return weights.Copy(dst, s.Entry, 0)
+	}
 	if s.DType == dtype.F32 {
 		return s.read(floats(dst), 0, k)
 	}

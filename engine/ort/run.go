@@ -232,12 +232,16 @@ func (s *Session) guarded(ctx context.Context, graph int, f func(*C.OrtRunOption
 	return err
 }
 
-// arenas names what a session on d allocates from, as the library wants it.
-func arenas(d Device) string {
-	if d.Kind == CUDA {
-		return "cpu:0;gpu:" + strconv.Itoa(d.Index)
+// arenas names the arenas of a session's own that shrink after a run, as the library wants it: on the CPU none, as the allocator that
+// such sessions share holds no free memory.
+func arenas(spec *SessionSpec) string {
+	switch {
+	case spec.Device.Kind != CUDA:
+		return ""
+	case spec.Pooled:
+		return "gpu:" + strconv.Itoa(spec.Device.Index)
 	}
-	return "cpu:0"
+	return "cpu:0;gpu:" + strconv.Itoa(spec.Device.Index)
 }
 
 // configure sets an option of a run.

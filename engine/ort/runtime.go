@@ -3,6 +3,7 @@ package ort
 // #cgo CFLAGS: -O3 -I${SRCDIR}/include
 // #cgo !windows LDFLAGS: -ldl
 // #include "gpu.h"
+// #include "hostalloc.h"
 // #include "shim.h"
 import "C"
 
@@ -45,7 +46,7 @@ type Runtime struct {
 	env    *C.OrtEnv
 	host   *C.OrtMemoryInfo
 	ops    *C.OrtCustomOpDomain
-	shared bool   // whether the arena is registered
+	shared bool   // whether the allocator of the host is registered
 	temp   string // folder of the empty file that represents data in memory
 
 	use    sync.RWMutex // held for reading by calls into the library, for writing by Close
@@ -118,8 +119,8 @@ func (r *Runtime) load() error {
 	if err := r.check(C.cg_env(r.api, &r.env)); err != nil {
 		return err
 	}
-	if err := r.check(C.cg_share_arena(r.api, r.env)); err != nil {
-		return wrap(err, "sharing an arena")
+	if err := r.check(C.cg_share_host(r.api, r.env)); err != nil {
+		return wrap(err, "registering an allocator")
 	}
 	r.shared = true
 	if err := r.check(C.cg_host_memory(r.api, &r.host)); err != nil {
@@ -153,7 +154,7 @@ func (r *Runtime) unload() error {
 		C.cg_release_memory(r.api, info)
 	}
 	if r.shared {
-		errs = append(errs, r.check(C.cg_unshare_arena(r.api, r.env)))
+		errs = append(errs, r.check(C.cg_unshare_host(r.api, r.env)))
 	}
 	if r.env != nil {
 		C.cg_release_env(r.api, r.env)

@@ -69,7 +69,7 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}, device: spec.Device, shape: spec.Shape}
 	s.graphs = spec.Graphs && spec.Device.Kind == CUDA
 	if spec.Shrink {
-		s.shrink = arenas(spec.Device)
+		s.shrink = arenas(spec)
 	}
 	if err == nil {
 		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {

@@ -8,28 +8,6 @@ void cg_release_status(const OrtApi *api, OrtStatus *status) { api->ReleaseStatu
 OrtStatus *cg_env(const OrtApi *api, OrtEnv **env) { return api->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "comfygo", env); }
 void cg_release_env(const OrtApi *api, OrtEnv *env) { api->ReleaseEnv(env); }
 
-OrtStatus *cg_share_arena(const OrtApi *api, OrtEnv *env) {
-  static const char *const keys[] = {"arena_extend_strategy"};
-  static const size_t values[] = {1};  // as requested
-  OrtArenaCfg *cfg = NULL;
-  OrtMemoryInfo *info = NULL;
-  OrtStatus *st = api->CreateArenaCfgV2(keys, values, 1, &cfg);
-  if (st == NULL) st = api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &info);
-  if (st == NULL) st = api->CreateAndRegisterAllocator(env, info, cfg);
-  if (info) api->ReleaseMemoryInfo(info);
-  if (cfg) api->ReleaseArenaCfg(cfg);
-  return st;
-}
-
-OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env) {
-  OrtMemoryInfo *info = NULL;
-  OrtStatus *st = api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &info);
-  if (st) return st;
-  st = api->UnregisterAllocator(env, info);
-  api->ReleaseMemoryInfo(info);
-  return st;
-}
-
 OrtStatus *cg_share_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu, const char *device) {
   static const char *const keys[] = {"arena_extend_strategy"};
   static const size_t values[] = {1};  // as requested

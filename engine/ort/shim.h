@@ -30,12 +30,10 @@ void cg_release_status(const OrtApi *api, OrtStatus *status);
 
 OrtStatus *cg_env(const OrtApi *api, OrtEnv **env);
 void cg_release_env(const OrtApi *api, OrtEnv *env);
-// cg_share_arena registers an arena with the environment that sessions share which ask for it, cg_unshare_arena takes it away again. It
-// takes what is asked for from the system, and gives back all that is free when it shrinks: a session's own arena rounds up to powers
-// of two, and keeps the first block for as long as the session lives.
-OrtStatus *cg_share_arena(const OrtApi *api, OrtEnv *env);
-OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env);
-// cg_share_gpu and cg_unshare_gpu do that for the memory of a GPU, whose number device holds.
+
+// cg_share_gpu registers an arena of the memory of a GPU, whose number device holds, with the environment, for sessions that ask for
+// shared allocators, and cg_unshare_gpu takes it away again. It takes what is asked for from the system, and gives back all that is free
+// when it shrinks: a session's own arena rounds up to powers of two, and keeps the first block for as long as the session lives.
 OrtStatus *cg_share_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu, const char *device);
 OrtStatus *cg_unshare_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu);
 

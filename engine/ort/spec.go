@@ -59,7 +59,8 @@ type SessionSpec struct {
 	// NoPattern allocates each buffer by itself, where otherwise a second run with the same sizes takes one block for all of
 	// them, beside those of the first run.
 	NoPattern bool
-	// Shrink gives the arena's unused memory back after each run. On the CPU such sessions share one arena, and their threads do not spin.
+	// Shrink gives the memory of a run back: on a GPU its arena shrinks after each run. On the CPU such sessions have no arena, each buffer
+	// goes back with its last reader, and their threads do not spin.
 	Shrink bool
 	// Flash has attention on CUDA computed by FlashAttention where cuDNN's would be taken.
 	Flash bool

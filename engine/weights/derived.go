@@ -22,12 +22,15 @@ type Computation struct {
 	// Read computes len(dst) elements, in row-major order, from index from on. Both are within the entry. It may be called
 	// from several goroutines.
 	Read func(dst []float32, from int) error
+	// Copy, when set, is Read for elements that are only moved: it writes them in DType, as a file stores them.
+	Copy func(dst []byte, from int) error
 }
 
 type computation struct {
 	key   string
 	parts []Entry // stored ones
 	read  func(dst []float32, from int) error
+	copy  func(dst []byte, from int) error
 }
 
 // Compute returns an entry whose elements are computed while they are read, such as a weight that an adapter
@@ -39,7 +42,7 @@ func Compute(name string, shape []int, c Computation) Entry {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s%s%v", c.Op, e.DType, shape)
-	e.computed = &computation{read: c.Read}
+	e.computed = &computation{read: c.Read, copy: c.Copy}
 	for _, p := range c.Parts {
 		fmt.Fprintf(h, "\x00%s", p.Key())
 		e.computed.parts = append(e.computed.parts, p.Parts()...)

@@ -33,7 +33,7 @@ type options struct {
 	serverFlags, comfyuiFlags         string
 	models, only, node                string
 	sdxl, sd15, loras, forms, patches string
-	size, steps, rounds, cpu          int
+	size, steps, frames, rounds, cpu  int
 	timeout                           time.Duration
 }
 
@@ -66,6 +66,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.patches, "patches", "", "classes of the scenario patches, separated by commas; all when empty")
 	f.IntVar(&o.size, "size", 0, "image size in place of each scenario's own, for trying it out")
 	f.IntVar(&o.steps, "steps", 3, "sampler steps; all but the first are measured")
+	f.IntVar(&o.frames, "frames", 17, "frames of the scenarios that decode videos")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "number of the CPU that the servers run on; -1 leaves them free")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Hour, "give up after this time")
@@ -77,6 +78,8 @@ func parse(args []string) (options, error) {
 		return o, errors.New("name the models folder with -models")
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case o.frames < 1:
+		return o, errors.New("decoding a video takes a frame at least")
 	case o.rounds < 1 || o.steps < 2:
 		return o, errors.New("measuring takes a round and two steps at least")
 	}

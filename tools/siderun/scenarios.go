@@ -103,6 +103,8 @@ func (o options) all() []scenario {
 		o.stack("flux-stack", "flux-dev-bf16.safetensors"),
 		o.stack("z-image-stack", "z-image-bf16.safetensors"),
 		o.stack("qwen-image-stack", "qwen-image-bf16.safetensors"),
+		o.videoDecoding("wan-vae", "vae-wan21-full.safetensors", "EmptyHunyuanLatentVideo"),
+		o.videoDecoding("ltx-vae", "vae-ltxv-full.safetensors", "EmptyLTXVLatentVideo"),
 	}
 }
 

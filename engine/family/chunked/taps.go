@@ -1,7 +1,6 @@
 package chunked
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -54,27 +53,6 @@ func (t Taps) Lookup(name string) (weights.Entry, bool) {
 		}
 		return t.Source.Lookup(layer + ".bias")
 	}
-	return tap(name, e, k), true
-}
-
-// tap is convolution k of one over time.
-func tap(name string, e weights.Entry, k int) weights.Entry {
-	s := e.Shape
-	size := s[3] * s[4]
-	shape := []int{s[0], s[1], s[3], s[4]}
-	if len(e.Data) == 0 && !e.Computed() { // only described
-		e.Name, e.Shape = name, shape
-		return e
-	}
-	return weights.Compute(name, shape, weights.Computation{Op: fmt.Sprintf("tap %d", k), DType: e.DType, Parts: []weights.Entry{e}, Read: func(dst []float32, from int) error {
-		for len(dst) > 0 {
-			plane, at := from/size, from%size
-			n := min(len(dst), size-at)
-			if err := weights.Range(dst[:n], e, (plane*s[2]+k)*size+at); err != nil {
-				return err
-			}
-			dst, from = dst[n:], from+n
-		}
-		return nil
-	}})
+	plane, err := e.Plane(name, k)
+	return plane, err == nil
 }

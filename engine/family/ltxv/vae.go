@@ -166,7 +166,7 @@ var (
 // frameBytes limits the bytes passed from layer to layer at once, chunkFrames is the number of latent frames per chunk of the
 // decoder.
 const (
-	frameBytes  = 32 << 20
+	frameBytes  = 8 << 20
 	chunkFrames = 2
 )
 
