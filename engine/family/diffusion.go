@@ -99,6 +99,18 @@ type Nested interface {
 	Parts() [][]int
 }
 
+// Staged is implemented by models of several networks, each for latents of its own: dry runs go through all stages.
+type Staged interface {
+	// Stages lists small latents, with what a conditioning entry for them has beside text.
+	Stages() []Stage
+}
+
+// Stage is a latent of a stage, [1,C,axes…], and the values of a conditioning entry by their keys.
+type Stage struct {
+	Shape []int
+	Needs map[string]any
+}
+
 // Needing is implemented by diffusion models that need more of a conditioning entry than text: dry runs, which have no nodes, take it from here.
 type Needing interface {
 	// Needs returns values by their keys in an entry, for a latent of a shape.

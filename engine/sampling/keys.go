@@ -68,6 +68,14 @@ const (
 	KeyDecodedLatent   = "lq_latent"                     // *tensor.Tensor [B,C,H,W], the latent that PiD decodes, as its own model reads it
 	KeyDecodedSigma    = "degrade_sigma"                 // *tensor.Tensor [1], the noise in it
 	KeyControlPooled   = "pooled_output_controlnet"      // *tensor.Tensor [B,width], which comes with it
+	KeyFineImage       = "embeds"                        // *tensor.Tensor [B,tokens,width], an image that is encoded at twice the size
+	KeyStage           = "trellis2_generation_mode"      // string, the network of Trellis 2
+	KeyCells           = "trellis2_coords"               // *tensor.Tensor [N,4], cells of volumes: item, x, y, z
+	KeyCellCounts      = "trellis2_coord_counts"         // []int, the cells of each item
+	KeyShapeLatent     = "trellis2_shape_slat"           // *tensor.Tensor [N,C], the shape of the cells
+	KeyModelFrame      = "trellis2_model_frame"          // string, "y_up" or "z_up"
+	KeyProjected       = "trellis2_proj_feats"           // *tensor.Tensor [N,C] or [B,N,C], image features of cells
+	KeyProjection      = "proj_feat_pack"                // what image features of cells are made of
 	KeyCondition       = "condition"                     // *tensor.Tensor [B,C,T,H,W], the latent of the video that SeedVR2 restores, with a mask as the last channel
 )
 

@@ -79,6 +79,7 @@ import (
 	_ "comfygo/engine/family/t5"
 	_ "comfygo/engine/family/taehv"
 	_ "comfygo/engine/family/taesd"
+	_ "comfygo/engine/family/trellis2"
 	_ "comfygo/engine/family/triposplat"
 	_ "comfygo/engine/family/wan"
 	_ "comfygo/engine/family/zero123"

@@ -244,6 +244,14 @@ func textEncoders(f *family.File) []family.TextEncoder {
 // network reads are found by trying.
 func exerciseDiffusion(ctx context.Context, d family.Denoiser, run *Runner) error {
 	var last error
+	if staged, ok := d.(family.Staged); ok {
+		for _, stage := range staged.Stages() {
+			if _, last = attempt(ctx, d, run, request(d, stage.Shape), stage.Needs); last != nil {
+				return last
+			}
+		}
+		return nil
+	}
 	for _, side := range []int{small, small + 1} {
 		_, last = predict(ctx, d, run, side)
 	}
@@ -270,25 +278,40 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 	case format.Line:
 		shape = []int{1, format.Channels, side}
 	}
-	request := sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format}
-	switch nested, ok := d.(family.Nested); {
-	case ok:
-		request.Parts = nested.Parts()
-	case format.Along != nil:
-		request.Parts = append([][]int{shape}, format.Along(shape)...)
-	}
-	if request.Parts != nil {
-		n := 0
-		for _, part := range request.Parts {
-			n += tensor.Count(part[1:])
-		}
-		request.Shape, request.Latent = []int{1, 1, n}, tensor.New(1, 1, n)
-	}
-	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
 	var needs map[string]any
 	if n, ok := d.(family.Needing); ok {
 		needs = n.Needs(shape)
 	}
+	if s, ok := d.(family.Staged); ok {
+		first := s.Stages()[0]
+		shape, needs = first.Shape, first.Needs
+	}
+	return attempt(ctx, d, run, request(d, shape), needs)
+}
+
+// request is one for a latent of a shape.
+func request(d family.Denoiser, shape []int) sampling.Request {
+	format := d.Latent()
+	out := sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format}
+	switch nested, ok := d.(family.Nested); {
+	case ok:
+		out.Parts = nested.Parts()
+	case format.Along != nil:
+		out.Parts = append([][]int{shape}, format.Along(shape)...)
+	}
+	if out.Parts != nil {
+		n := 0
+		for _, part := range out.Parts {
+			n += tensor.Count(part[1:])
+		}
+		out.Shape, out.Latent = []int{1, 1, n}, tensor.New(1, 1, n)
+	}
+	return out
+}
+
+// attempt predicts for a request with values in the entry, and returns the entry that the model accepts.
+func attempt(ctx context.Context, d family.Denoiser, run *Runner, request sampling.Request, needs map[string]any) (*sampling.Cond, error) {
+	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
 	for _, c := range encodings(inputWidths(d.Weights())) {
 		c.Values = needs
 		in, err := d.Inputs(c, request)
@@ -354,6 +377,9 @@ func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note fu
 		note("VAE decoder", err)
 		return
 	}
+	if ran := exerciseCells(ctx, v, run, note); ran {
+		return
+	}
 	if info.Channels > 4*most || info.Downscale > most {
 		return
 	}
@@ -372,6 +398,32 @@ func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note fu
 		_, err := v.Encode(ctx, run, x)
 		note("VAE encoder", err)
 	}
+}
+
+// exerciseCells decodes one cell, of which the first part is taken at each level; false for VAEs that decode no cells.
+func exerciseCells(ctx context.Context, v family.Autoencoder, run *Runner, note func(string, error)) bool {
+	first := func(width int) family.Cells {
+		c := family.Cells{At: []int32{0, 0, 0}, Values: tensor.New(1, width)}
+		c.Values.Data[0] = 1
+		return c
+	}
+	const parts = 8
+	divided := func(n int) []family.Cells { return slices.Repeat([]family.Cells{first(parts)}, n) }
+	switch v := v.(type) {
+	case family.Shaper:
+		_, _, err := v.DecodeShape(ctx, run, first(v.Info().Channels), divided(v.Divisions()), small)
+		note("VAE decoder", err)
+		if n := v.StructureChannels(); n > 0 {
+			_, err = v.DecodeStructure(ctx, run, tensor.New(1, n, small, small, small))
+			note("structure decoder", err)
+		}
+	case family.Painter:
+		_, err := v.DecodeTexture(ctx, run, first(v.Info().Channels), divided(v.Divisions()))
+		note("VAE decoder", err)
+	default:
+		return false
+	}
+	return true
 }
 
 func exerciseText(ctx context.Context, e family.TextEncoder, run *Runner, note func(string, error)) {
