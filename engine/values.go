@@ -28,6 +28,8 @@ type Latent struct {
 	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a video's sound; AlongMasks
 	// are their noise masks, or nil.
 	Along, AlongMasks []*tensor.Tensor
+	// Sparse, when set, is where the values of a latent of cells lie, whose Samples are [B,C,most cells of an item,1].
+	Sparse *CellLatent
 }
 
 // Positions is the number of positions of a row of the latent, the product of its axes after the channels; 4096 without a

@@ -85,6 +85,10 @@ func shownLatent(l engine.Latent, edge int) *pyjson.Object {
 	if l.BatchIndex != nil {
 		o.Set("batch_index", l.BatchIndex)
 	}
+	if l.Sparse != nil {
+		o.Set("coord_counts", l.Sparse.Counts)
+		o.Set("coord_resolution", l.Sparse.Resolution)
+	}
 	return o
 }
 

@@ -26,6 +26,8 @@ type ImageEncoder interface {
 type ImageEncoding struct {
 	// Last is [B,tokens,width], the last hidden states; Penultimate those of the layer before.
 	Last, Penultimate *tensor.Tensor
+	// Plain is Last with a last norm that has no learned values, or nil.
+	Plain *tensor.Tensor
 	// Embeds is the projected pooled output [B,width'].
 	Embeds *tensor.Tensor
 	// Projected are the last hidden states through a multimodal projector, or nil.

@@ -22,6 +22,7 @@ import (
 	_ "comfygo/nodes/sampling"   // nodes.py
 	_ "comfygo/nodes/splat"      // nodes_gaussian_splat.py
 	_ "comfygo/nodes/text"       // nodes_string.py
+	_ "comfygo/nodes/trellis2"   // nodes_trellis2.py
 	_ "comfygo/nodes/triposplat" // nodes_triposplat.py
 	_ "comfygo/nodes/video"      // nodes_video.py
 	_ "comfygo/nodes/vision"     // nodes_bg_removal.py, nodes_rtdetr.py, nodes_mediapipe.py

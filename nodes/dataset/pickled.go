@@ -24,6 +24,9 @@ func pickledLatent(l engine.Latent) (*pickle.Dict, error) {
 	if len(l.Along)+len(l.AlongMasks) > 0 {
 		return nil, nodes.Errorf("TypeError", "it has several parts, such as video and audio, which torch.load cannot read: save them apart")
 	}
+	if l.Sparse != nil {
+		return nil, nodes.Errorf("TypeError", "its values lie in cells of a volume, which the file has no place for: save the mesh that they are decoded to")
+	}
 	d := &pickle.Dict{}
 	d.Set("samples", l.Samples)
 	if l.NoiseMask != nil {

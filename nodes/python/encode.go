@@ -227,7 +227,7 @@ func (e *encoder) tensor(t *tensor.Tensor) (any, error) {
 }
 
 func (e *encoder) latent(l engine.Latent) (any, error) {
-	if len(l.Along) > 0 {
+	if len(l.Along) > 0 || l.Sparse != nil {
 		return nil, &nativeOnly{l}
 	}
 	o := pyjson.NewObject("samples", l.Samples)

@@ -131,11 +131,11 @@ func (e *encoder) encode(ctx context.Context, run family.Runner, x *tensor.Tenso
 		return family.ImageEncoding{}, err
 	}
 	cos, sin := e.angles(rows, columns)
-	res, err := run.Run(ctx, e.graph(), []family.Value{family.Floats("pixels", x), family.Floats("cos", cos), family.Floats("sin", sin)}, "last", "penultimate", "class")
+	res, err := run.Run(ctx, e.graph(), []family.Value{family.Floats("pixels", x), family.Floats("cos", cos), family.Floats("sin", sin)}, "last", "penultimate", "class", "plain")
 	if err != nil {
 		return family.ImageEncoding{}, err
 	}
-	return family.ImageEncoding{Last: res["last"], Penultimate: res["penultimate"], Embeds: res["class"]}, nil
+	return family.ImageEncoding{Last: res["last"], Penultimate: res["penultimate"], Embeds: res["class"], Plain: res["plain"]}, nil
 }
 
 // prefix is the number of tokens before the patches.
@@ -169,8 +169,8 @@ func (e *encoder) graph() family.Graph {
 	}}
 }
 
-// write writes the encoder. Inputs: pixels [B,3,h·P,w·P], normalised, and cos and sin as angles makes them. Outputs: last and penultimate [B,tokens,C],
-// class [B,C]. Upstream: DINOv3ViTModel.
+// write writes the encoder. Inputs: pixels [B,3,h·P,w·P], normalised, and cos and sin as angles makes them. Outputs: last, penultimate and plain
+// [B,tokens,C], class [B,C]. Upstream: DINOv3ViTModel.
 func (e *encoder) write(b *nn.Builder, s *weights.Scope) {
 	rows, h, w := onnx.Sym("B"), onnx.Sym("h"), onnx.Sym("w")
 	pixels := dit.Input(b, "pixels", rows, onnx.D(rgb), h.Times(onnx.D(e.patch)), w.Times(onnx.D(e.patch)))
@@ -187,6 +187,7 @@ func (e *encoder) write(b *nn.Builder, s *weights.Scope) {
 			dit.Output(b, "penultimate", x)
 		}
 	}
+	dit.Output(b, "plain", b.LayerNormPlain(x, epsilon))
 	x = b.LayerNorm(s.At("norm"), x, epsilon)
 	dit.Output(b, "last", x)
 	dit.Output(b, "class", b.Squeeze(b.Slice(x, 1, 0, 1), 1))

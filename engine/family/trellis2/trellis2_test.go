@@ -70,7 +70,7 @@ var modes = map[string]string{"structure": "structure_generation", "coarse": "sh
 
 // values are the recorded values of an entry for a stage, with so many image features a cell.
 func values(stage string, seen int) map[string]any {
-	all := map[string]any{sampling.KeyFineImage: normal("embeds", 4, 9, 24), sampling.KeyStage: modes[stage], sampling.KeyModelFrame: "y_up", sampling.KeyProjection: "a pack"}
+	all := map[string]any{sampling.KeyFineImage: normal("embeds", 4, 9, 128), sampling.KeyStage: modes[stage], sampling.KeyModelFrame: "y_up", sampling.KeyProjection: "a pack"}
 	if stage != "structure" {
 		all[sampling.KeyCells], all[sampling.KeyCellCounts] = &tensor.Tensor{Shape: []int{30, 4}, Data: cells(counts, 16)}, counts
 	}
@@ -79,7 +79,7 @@ func values(stage string, seen int) map[string]any {
 	}
 	switch {
 	case seen > 0 && stage == "structure":
-		all[sampling.KeyProjected] = normal("whole features", 2, 4096, 8)
+		all[sampling.KeyProjected] = normal("whole features", 2, 4096, 128)
 	case seen > 0:
 		all[sampling.KeyProjected] = normal("features", 30, seen)
 	}
@@ -93,7 +93,7 @@ func predict(t *testing.T, d family.Denoiser, stage string, entry map[string]any
 	if stage == "structure" {
 		x = normal("dense", 4, 32, 16, 16, 16)
 	}
-	c := &sampling.Cond{Tokens: normal("context", 4, 7, 24), Values: entry}
+	c := &sampling.Cond{Tokens: normal("context", 4, 7, 128), Values: entry}
 	watched := c.Watched()
 	in, err := d.Inputs(watched, sampling.Request{Shape: x.Shape, Latent: x, Format: d.Latent()})
 	if err != nil {
@@ -113,7 +113,7 @@ func predict(t *testing.T, d family.Denoiser, stage string, entry map[string]any
 // TestEqualsUpstream compares all networks, with two volumes of different numbers of cells on both sides of the guidance, and without and with image features.
 func TestEqualsUpstream(t *testing.T) {
 	t.Parallel()
-	for name, seen := range map[string]int{"flow": 0, "seen": 16, "texture_flow": 0} {
+	for name, seen := range map[string]int{"flow": 0, "seen": 256, "texture_flow": 0} {
 		stored, src, d := model(t, name)
 		for stage := range modes {
 			if name == "texture_flow" && stage != "texture" {

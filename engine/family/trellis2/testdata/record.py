@@ -14,7 +14,7 @@ from comfy.ldm.trellis2 import model as flow, vae
 
 ops = comfy.ops.disable_weight_init
 EVERY = 29
-WIDTH, CONTEXT = 56, 24
+WIDTH, CONTEXT = 56, 128
 # Two volumes of cells: the second has fewer, so that its row of the latent has empty places.
 COUNTS = [19, 11]
 
@@ -22,7 +22,7 @@ COUNTS = [19, 11]
 def network(seen=0, txt_only=False):
     proj = {}
     if seen:
-        for name, n in [("structure", 8), ("shape", seen), ("texture", seen)]:
+        for name, n in [("structure", CONTEXT), ("shape", seen), ("texture", seen)]:
             proj[f"image_attn_mode_{name}"], proj[f"proj_in_channels_{name}"] = "proj", n
     return flow.Trellis2(resolution=64, model_channels=WIDTH, cond_channels=CONTEXT, num_blocks=2, num_heads=2, mlp_ratio=2, init_txt_model=True, txt_only=txt_only,
                          dtype=torch.float32, device="cpu", operations=ops, **proj)
@@ -95,14 +95,14 @@ if __name__ == "__main__":
         proj = {"trellis2_proj_feats": r.normal("features", sum(COUNTS), seen)} if seen else {}
         out = {}
         if m.__dict__["_modules"].get("structure_model") is not None:
-            out["structure"] = call(dense, "structure_generation", **({"trellis2_proj_feats": r.normal("whole features", 2, 4096, 8)} if seen else {}))[:, :8]
+            out["structure"] = call(dense, "structure_generation", **({"trellis2_proj_feats": r.normal("whole features", 2, 4096, CONTEXT)} if seen else {}))[:, :8]
             out["coarse"] = call(x, "shape_generation_512", **proj)
             out["fine"] = call(x, "shape_generation", **proj)
         out["texture"] = call(x, "texture_generation", trellis2_shape_slat=slat, **proj)
         return out
     names = ["structure", "coarse", "fine", "texture"]
     r.record("flow", network(), calls(run, names))
-    r.record("seen", network(16), calls(lambda m: run(m, 16), names))
+    r.record("seen", network(2 * CONTEXT), calls(lambda m: run(m, 2 * CONTEXT), names))
     r.record("texture_flow", network(txt_only=True), calls(run, ["texture"]))
 
     from comfy.latent_formats import Trellis2ShapeSLAT, Trellis2TexSLAT
