@@ -49,7 +49,7 @@ for folder, file, family in [
     ("wan", "scail2", "WAN21_SCAIL2"), ("wan", "camera", "WAN22_Camera"), ("wan", "dancer", "WAN22_WanDancer"), ("wan", "animate", "WAN22_Animate"), ("stableaudio", "three", "StableAudio3"),
     ("hunyuan3d", "two", "Hunyuan3Dv2"), ("hunyuan3d", "guided", "Hunyuan3Dv2"), ("hunyuan3d", "mini", "Hunyuan3Dv2mini"), ("hunyuan3d", "third", "Hunyuan3Dv2_1"),
     ("minimaxh3", "network", "MiniMaxH3"), ("minimaxh3", "curve", "MiniMaxH3"), ("minimaxmusic", "network", "MiniMaxMusic3"),
-    ("triposplat", "flow", "TripoSplat"),
+    ("triposplat", "flow", "TripoSplat"), ("trellis2", "flow", "Trellis2"), ("trellis2", "seen", "Trellis2"), ("trellis2", "texture_flow", "Trellis2"),
 ]:
     base = os.path.join(here, "..", folder, "testdata", file)
     with open(base + ".json") as f, safe_open(base + ".safetensors", "pt") as values:
