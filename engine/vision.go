@@ -50,6 +50,24 @@ func (e *ImageEncoder) EncodeWhole(ctx context.Context, images *tensor.Tensor) (
 	return out, nil
 }
 
+// Refine returns the features [N,C] at points [N,2], x and y in pixels of side fine features a side, of an image [1,S,S,3] in 0…1 and of its coarse features
+// [1,C,h,h]; nil for encoders whose files carry no network for it.
+func (e *ImageEncoder) Refine(ctx context.Context, image, features *tensor.Tensor, side int, points []float32) (*tensor.Tensor, error) {
+	net, ok := e.net.(family.Refiner)
+	if !ok || !net.CanRefine() {
+		return nil, nil
+	}
+	const guide = 256 // values of a pixel
+	if err := e.rt.checkHost("refining the features of an image", family.Product(side, side, guide, 4)+family.Product(len(points)/2, features.Dim(1)+16, 4)); err != nil {
+		return nil, err
+	}
+	out, err := net.Refine(ctx, e.rt.runner(family.RoleVision, false, e.file), image, features, side, points)
+	if err != nil {
+		return nil, fmt.Errorf("refining the features of an image: %w", err)
+	}
+	return out, nil
+}
+
 // BundledVision returns the image encoder that lies beside a diffusion model in its checkpoint, or nil.
 func (rt *Runtime) BundledVision(m *Model) (*ImageEncoder, error) {
 	s, ok := m.net.(family.Sighted)

@@ -46,3 +46,13 @@ type AnySize interface {
 	// EncodeWhole encodes images [B,H,W,3] in 0…1 at their own size, but for what is left over of patches.
 	EncodeWhole(ctx context.Context, run Runner, images *tensor.Tensor) (ImageEncoding, error)
 }
+
+// Refiner is implemented by encoders whose files can carry a network that makes features of single pixels of those of patches.
+type Refiner interface {
+	AnySize
+	// CanRefine reports that the file carries it.
+	CanRefine() bool
+	// Refine returns the features [N,C] at points [N,2], x and y in pixels of a square of fine features, of an image [1,S,S,3] in 0…1 and of its coarse
+	// features [1,C,h,h]. side is the side of the fine features, which S is a multiple of, and which is one of h.
+	Refine(ctx context.Context, run Runner, image, features *tensor.Tensor, side int, points []float32) (*tensor.Tensor, error)
+}

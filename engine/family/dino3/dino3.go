@@ -47,11 +47,13 @@ type encoder struct {
 	gated  bool
 	side   int
 	pixels *clipvision.Encoder
+	// naf refines features, nil for files without it.
+	naf *naf
 
 	activations family.Activations
 }
 
-var _ family.AnySize = (*encoder)(nil)
+var _ family.Refiner = (*encoder)(nil)
 
 // Read implements family.Vision. Upstream: clip_vision.py load_clipvision_from_sd.
 func (kind) Read(src weights.Source) (family.ImageEncoder, error) {
@@ -70,6 +72,10 @@ func (kind) Read(src weights.Source) (family.ImageEncoder, error) {
 		e.side = hugeSide
 	}
 	e.pixels = clipvision.New(src, clipvision.Config{Image: e.side, Mean: dino.Mean, Std: dino.Std})
+	var err error
+	if e.naf, err = readNAF(src); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 

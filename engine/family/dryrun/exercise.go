@@ -107,6 +107,10 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		run.Role = family.RoleVision
 		_, err := v.Encode(ctx, run, tensor.New(1, small, small, 3), true)
 		note("image encoder", err)
+		if r, ok := v.(family.Refiner); ok && r.CanRefine() {
+			_, err := r.Refine(ctx, run, tensor.New(1, 2*small, 2*small, 3), tensor.New(1, small, 2, 2), small, []float32{1, 1})
+			note("upsampler of image features", err)
+		}
 	}
 	if s, err := f.Style(); err == nil {
 		run.Role = family.RoleStyle
