@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -115,6 +116,7 @@ var (
 	_ family.ControlNetwork = (*Network)(nil)
 	_ family.Types          = (*Network)(nil)
 	_ family.Difference     = (*Network)(nil)
+	_ family.Partial        = (*Network)(nil)
 )
 
 // Hint implements family.ControlNetwork.
@@ -209,7 +211,26 @@ func (n *Network) Residuals(ctx context.Context, run family.Runner, c family.Con
 	for _, name := range names {
 		r.Output = append(r.Output, out[name])
 	}
+	if m, ok := c.Model.(*unet.Model); ok {
+		r.Output = m.AtSkips(r.Output)
+	}
 	return r, nil
+}
+
+// Fitting implements family.Partial: an output acts where the U-Net's skip connection has its channels and its size. Upstream:
+// apply_control in openaimodel.py.
+func (n *Network) Fitting(c family.ControlCall, r *family.Residuals) (fit *family.Residuals, left, all int, err error) {
+	m, ok := c.Model.(*unet.Model)
+	if !ok || len(c.X.Shape) != 4 {
+		return nil, 0, 0, errors.New("running the ControlNet: the model is of another family")
+	}
+	fit, _ = m.Fitting(c.X, r)
+	all = n.Blocks + 1
+	left = all - len(family.Places(fit.Output, len(fit.Output)))
+	if fit.Middle != nil {
+		left--
+	}
+	return fit, left, all, nil
 }
 
 // Memory estimates the bytes of activations for latents [N,C,H,W]: those of the input half of a U-Net, of which the hint's

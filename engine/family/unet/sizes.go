@@ -103,6 +103,16 @@ func (m *Model) Fitting(x *tensor.Tensor, r *family.Residuals) (fit *family.Resi
 	return m.sizesOf(x, nil).fitting(r)
 }
 
+// AtSkips returns the outputs of a ControlNet by the skip connections that they are added to: the output half takes them from the
+// innermost one on, so that of networks with more input blocks the first outputs are not used. Upstream: apply_control in openaimodel.py.
+func (m *Model) AtSkips(outputs []*tensor.Tensor) []*tensor.Tensor {
+	at := make([]*tensor.Tensor, weights.NewScope(m.Source).Count("input_blocks"))
+	for i := range min(len(at), len(outputs)) {
+		at[len(at)-1-i] = outputs[len(outputs)-1-i]
+	}
+	return at
+}
+
 // resizing returns the residuals that fit beside patches that scale the latent inside of the network. Others are left out, as in
 // upstream, and told to the client.
 func (m *Model) resizing(ctx context.Context, x *tensor.Tensor, patches patch.GraphPatches, r *family.Residuals) *family.Residuals {

@@ -54,6 +54,8 @@ def manifests(comfy, folder):
 
     write("diffusion_models", "koala-1b-small", {"model.diffusion_model." + k: v for k, v in network(
         **XL, num_res_blocks=[1, 1, 1], transformer_depth=[0, 2, 6], channel_mult=[1, 1, 1], transformer_depth_middle=1, transformer_depth_output=[0, 0, 1, 0, 1, 0]).items()})
+    write("diffusion_models", "ssd-1b-small", network(
+        **XL, num_res_blocks=[2, 2, 2], transformer_depth=[0, 0, 2, 2, 4, 4], channel_mult=[1, 1, 1], transformer_depth_middle=-1, transformer_depth_output=[0, 0, 0, 1, 1, 2, 10, 4, 4]))
     write("diffusion_models", "vega-wide", network(
         **XL, num_res_blocks=[2, 2, 2], transformer_depth=[0, 0, 1, 1, 2, 2], channel_mult=[1, 2, 4], transformer_depth_middle=-1, transformer_depth_output=[0] * 9))
     write("diffusion_models", "sdxl-diffusers-small", diffusers(
@@ -171,6 +173,25 @@ def t2i(name):
     return case
 
 
+def control_koala(w):
+    m, p, n = sdxl(w, "koala-1b-small")
+    sample(w, m, control(w, p, "controlnet-sdxl", 0.8), n, size=(72, 64), count=2)
+
+
+def hyper_lcm(w):
+    m, p, n = sdxl(w, "sdxl-diffusers-small")
+    m = w("ModelSamplingDiscrete", model=w("LoraLoaderModelOnly", model=m, lora_name="lora-sdxl-kohya.safetensors", strength_model=1.0), sampling="lcm", zsnr=False)
+    sample(w, m, p, n, steps=4, cfg=1.0, sampler="lcm", scheduler="sgm_uniform")
+
+
+def hyper_one_step(w):
+    m, p, n = sdxl(w, "sdxl-diffusers-small")
+    sigmas = w("SDTurboScheduler", model=m, steps=1, denoise=0.8)
+    out = w("SamplerCustom", model=m, add_noise=True, noise_seed=42, cfg=1.0, positive=p, negative=n, sampler=w("KSamplerSelect", sampler_name="lcm"), sigmas=sigmas,
+            latent_image=w("EmptyLatentImage", width=64, height=72, batch_size=1))
+    w("SaveLatent", filename_prefix="gl/x", samples=[out[0], 0])
+
+
 def folder(name):
     def case(w):
         d = w("DiffusersLoader", model_path=name)
@@ -179,8 +200,9 @@ def folder(name):
     return case
 
 
-CASES = {f.__name__: f for f in (lazy_cache, lazy_cache_multistep, lazy_cache_areas, tome_shrink, shrink_tome, control_shrink, control_shrink_early, koala_1b, lightning, lightning_one_step)}
-CASES |= {"t2i_vega": t2i("vega-wide"), "t2i_koala": t2i("koala-1b-small"), "t2i_sdxl": t2i("sdxl-small"), "diffusers_sd15": folder("sd15"), "diffusers_sdxl": folder("sdxl")}
+CASES = {f.__name__: f for f in (lazy_cache, lazy_cache_multistep, lazy_cache_areas, tome_shrink, shrink_tome, control_shrink, control_shrink_early, koala_1b, lightning, lightning_one_step, control_koala, hyper_lcm,
+                                      hyper_one_step)}
+CASES |= {"t2i_vega": t2i("vega-wide"), "t2i_koala": t2i("koala-1b-small"), "t2i_sdxl": t2i("sdxl-small"), "t2i_ssd": t2i("ssd-1b-small"), "diffusers_sd15": folder("sd15"), "diffusers_sdxl": folder("sdxl")}
 
 # The folders of DiffusersLoader, from files of other folders.
 FOLDERS = {
