@@ -3,16 +3,19 @@ package trellis2_test
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/internal/geometry"
 	"comfygo/nodes"
 	sampler "comfygo/nodes/sampling"
 	"comfygo/nodes/trellis2"
+	"comfygo/tests/golden"
 )
 
 // cellsAt is a latent of cells in one row along z.
@@ -107,5 +110,19 @@ func TestInterrupted(t *testing.T) {
 	}
 	if _, err := m.shape.DivideCells(ctx, cellsAt(3, 4), 4); err == nil {
 		t.Error("dividing cells ended without an error")
+	}
+}
+
+// TestEightBits samples with weights that UNETLoader rounds to eight bits, of three bits of fraction each: the result is near the recorded one and not equal to it.
+func TestEightBits(t *testing.T) {
+	t.Parallel()
+	ctx, all, m := place(t), stored(t), load(t)
+	entries := run(t, ctx, &trellis2.Trellis2Conditioning{ClipVision: m.dino, Image: image("seen", 1.5, 2, 40, 56, 4)})
+	stage := run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: entries[0].(engine.Conditioning), Negative: entries[1].(engine.Conditioning), Voxel: grid()})
+	small := got[*engine.Model](t)(runtime.LoadModel(file(t, [3]string{"trellis2", "flow"}), dtype.F8E4M3))
+	rounded, whole := sampled(t, ctx, small, stage), sampled(t, ctx, m.flow, stage)
+	check(t, all, "coarse", rounded.Samples.Data, golden.Tolerance{RMSRel: 0.1})
+	if slices.Equal(rounded.Samples.Data, whole.Samples.Data) {
+		t.Error("the weights were not rounded")
 	}
 }

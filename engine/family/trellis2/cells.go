@@ -121,12 +121,12 @@ func divided(ctx context.Context, at []int32, values []float32) (next []int32, f
 				from = append(from, int64(parts*i)+int64(part))
 			}
 		}
+		if len(from) > mostCells {
+			return nil, nil, fmt.Errorf("dividing %d cells gives more than the %d that a volume may have: choose a lower resolution", len(at)/axes, mostCells)
+		}
 	}
-	switch {
-	case len(from) == 0:
+	if len(from) == 0 {
 		return nil, nil, fmt.Errorf("no part of %d cells is left after dividing them: the shape is empty: sample the shape again, with the VAE and the latent of one model", len(at)/axes)
-	case len(from) > mostCells:
-		return nil, nil, fmt.Errorf("dividing %d cells gives %d, more than the %d that a volume may have: choose a lower resolution", len(at)/axes, len(from), mostCells)
 	}
 	return next, from, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/familytest"
+	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -110,4 +111,16 @@ func TestMemory(t *testing.T) {
 	if a, b := v.DecodeMemory([]int{1, 32, 100, 1}), v.DecodeMemory([]int{1, 32, 1000, 1}); a <= 0 || b < a+1<<20 {
 		t.Errorf("%d and %d bytes", a, b)
 	}
+}
+
+// TestLoRAKeys looks the names of adapter files up: upstream has those of the weights themselves alone.
+func TestLoRAKeys(t *testing.T) {
+	t.Parallel()
+	_, _, d := model(t, "seen")
+	familytest.CheckLoRAKeys(t, d, map[string]patch.Target{
+		"diffusion_model.img2shape.blocks.1.self_attn.to_qkv":            {Key: "img2shape.blocks.1.self_attn.to_qkv.weight"},
+		"lora_unet_structure_model_blocks_0_cross_attn_proj_linear":      {Key: "structure_model.blocks.0.cross_attn.proj_linear.weight"},
+		"lora_unet_shape2txt_blocks_0_cross_attn_cross_attn_block_to_kv": {Key: "shape2txt.blocks.0.cross_attn.cross_attn_block.to_kv.weight"},
+		"diffusion_model.img2shape_512.blocks.0.mlp.mlp.0":               {Key: "img2shape_512.blocks.0.mlp.mlp.0.weight"},
+	})
 }
