@@ -79,6 +79,9 @@ func diffusion(ctx context.Context, rt *engine.Runtime, f *family.File, path str
 	if !format.Video {
 		m.Shape = append(m.Shape[:2], m.Shape[3:]...)
 	}
+	if s, ok := net.(family.Staged); ok { // its first stage has a size of its own
+		m.Shape = append(m.Shape[:1], s.Stages()[0].Shape[1:]...)
+	}
 	entry, err := dryrun.Entry(ctx, net)
 	if err != nil {
 		return nil, err
