@@ -39,7 +39,7 @@ const (
 	watchEvery = 250 * time.Millisecond
 	// blackout is the length of a pause in this process after which it does not know who was silent meanwhile.
 	blackout = 4 * watchEvery
-	// The state is saved after so many entries, or so long after a change.
+	// The state is saved after so many entries, twice as many when it is large, or so long after a change.
 	saveEntries = 5000
 	saveEvery   = time.Minute
 	// keptTellings is of how many entries with events clients that come back can hear.
@@ -466,7 +466,9 @@ func (q *Distributed) due(since time.Duration) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := q.m.applied - q.saved
-	return n > 0 && (n >= saveEntries || since >= q.cfg.SaveEvery) && q.leads()
+	// A state with many rows costs as much as reading so many entries: a start reads at most about twice what it has to.
+	enough := min(max(saveEntries, int64(q.m.history.len()+q.m.waiting.size)), 2*saveEntries)
+	return n > 0 && (n >= enough || since >= q.cfg.SaveEvery) && q.leads()
 }
 
 // save keeps the state and drops the entries that the state before it makes needless. Those that only the new one has stay: a server

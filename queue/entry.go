@@ -2,7 +2,6 @@ package queue
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -168,13 +167,12 @@ func (e *entry) encode() ([]byte, error) {
 	if e.Type == entryLevel {
 		e.Version = max(e.Version, e.Level) // who does not know the rules must not pass over it
 	}
-	head, err := json.Marshal(e)
+	b, err := e.marshalHead()
 	if err != nil {
-		return nil, fmt.Errorf("writing an entry of the queue's log: %w", err)
+		return nil, err
 	}
-	b := make([]byte, 0, 4+len(head)+len(e.Body)+macSize)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(head))) //nolint:gosec // bounded by the log
-	b = append(b, head...)
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4)) //nolint:gosec // bounded by the log
+	b = slices.Grow(b, len(e.Body)+macSize)
 	return append(b, e.Body...), nil
 }
 
@@ -190,9 +188,9 @@ func decodeEntry(data []byte) (*entry, error) {
 	if n > int64(len(data)-4) {
 		return nil, errors.New("reading an entry of the queue's log: its head is cut off")
 	}
-	e := &entry{}
-	if err := json.Unmarshal(data[4:4+n], e); err != nil {
-		return nil, fmt.Errorf("reading an entry of the queue's log: %w", err)
+	e, err := unmarshalHead(data[4 : 4+n])
+	if err != nil {
+		return nil, err
 	}
 	if e.Version > Protocol {
 		return nil, fmt.Errorf("%w (it has version %d, this one %d)", errNewer, e.Version, Protocol)

@@ -52,6 +52,7 @@ type RemoteWorker struct {
 	gone     chan string   // the id under which the fleet has given the worker up
 	news     chan struct{} // what the worker has is no longer what it told when it joined
 	runs     sync.WaitGroup
+	spare    chan func() // taken by the goroutine of the last run
 }
 
 // remoteRun is a job that the worker runs.
@@ -81,7 +82,7 @@ func NewRemoteWorker(cfg RemoteConfig) *RemoteWorker {
 	if cfg.VRAMFree == nil {
 		cfg.VRAMFree = func() int64 { return 0 }
 	}
-	return &RemoteWorker{cfg: cfg, log: cfg.Logger, greeted: make(chan entry, 1), idle: make(chan struct{}), gone: make(chan string, 1), news: make(chan struct{}, 1)}
+	return &RemoteWorker{cfg: cfg, log: cfg.Logger, greeted: make(chan entry, 1), idle: make(chan struct{}), gone: make(chan string, 1), news: make(chan struct{}, 1), spare: make(chan func())}
 }
 
 // Work joins the fleet and runs jobs until ctx ends; then the running job returns to the queue.
@@ -300,7 +301,7 @@ func (w *RemoteWorker) startLocked(ctx context.Context, id string, e *entry) {
 	r := &remoteRun{job: j, cancel: cancel, worker: id, parent: ctx, ctx: runCtx}
 	w.current = r
 	body := append([]byte(nil), e.Body...)
-	w.runs.Go(func() {
+	w.goRun(func() {
 		defer cancel(nil)
 		out := func() Outcome {
 			if err := j.readListing(body[:max(cut, 0)]); err != nil {
@@ -317,6 +318,39 @@ func (w *RemoteWorker) startLocked(ctx context.Context, id string, e *entry) {
 		}()
 		w.run(ctx, runCtx, r, out)
 	})
+}
+
+// spareFor is how long the goroutine of a run waits for the next one.
+const spareFor = 100 * time.Millisecond
+
+// goRun calls f on the goroutine of the last run if that is free, else on a new one. Short jobs in quick succession so share one: the stack of a new
+// goroutine grows several times while it runs a job.
+func (w *RemoteWorker) goRun(f func()) {
+	w.runs.Add(1)
+	task := func() {
+		defer w.runs.Done()
+		f()
+	}
+	select {
+	case w.spare <- task:
+	default:
+		go w.runAll(task)
+	}
+}
+
+// runAll runs a task and those that follow it soon.
+func (w *RemoteWorker) runAll(task func()) {
+	t := time.NewTimer(spareFor)
+	defer t.Stop()
+	for {
+		task()
+		t.Reset(spareFor)
+		select {
+		case task = <-w.spare:
+		case <-t.C:
+			return
+		}
+	}
 }
 
 // run runs a job to its end and tells the fleet. broken is the outcome of a job that could not be read.

@@ -18,9 +18,10 @@ type teller struct {
 	buffer  []byte
 	records int
 	part    int
-	broken  bool // something could not be passed on; read after pump has ended
-	wake    chan struct{}
-	stop    chan struct{}
+	broken  bool        // something could not be passed on: nothing more is
+	armed   bool        // pump runs or will
+	stopped bool        // no pump begins any more
+	timer   *time.Timer // of the next pump; a job that is over before has needed no goroutine
 	pumping sync.WaitGroup
 }
 
@@ -33,11 +34,7 @@ const (
 	mostWaiting = 8 << 20
 )
 
-func newTeller(w *RemoteWorker, r *remoteRun) *teller {
-	t := &teller{w: w, r: r, wake: make(chan struct{}, 1), stop: make(chan struct{})}
-	t.pumping.Go(t.pump)
-	return t
-}
+func newTeller(w *RemoteWorker, r *remoteRun) *teller { return &teller{w: w, r: r} }
 
 func (t *teller) tell(data []byte, droppable bool) {
 	t.mu.Lock()
@@ -51,34 +48,35 @@ func (t *teller) tell(data []byte, droppable bool) {
 	}
 	t.buffer = frameRecord(t.buffer, data)
 	t.records++
-	select {
-	case t.wake <- struct{}{}:
-	default:
+	if !t.armed {
+		t.arm()
 	}
 }
 
+// arm lets pump run after a while; the teller is locked.
+func (t *teller) arm() {
+	if t.armed = !t.stopped && !t.broken; t.armed {
+		t.pumping.Add(1)
+		t.timer = time.AfterFunc(linger, t.pump)
+	}
+}
+
+// pump passes on what there is, and runs again for what has come meanwhile.
 func (t *teller) pump() {
-	for {
-		select {
-		case <-t.stop:
+	defer t.pumping.Done()
+	for more := true; more; {
+		var part []byte
+		if part, more = t.take(); len(part) > 0 && !t.flush(part) {
+			t.mu.Lock()
+			t.broken, t.armed = true, false
+			t.mu.Unlock()
 			return
-		case <-t.wake:
 		}
-		select {
-		case <-t.stop:
-			return
-		case <-time.After(linger):
-		}
-		for {
-			part, more := t.take()
-			if len(part) > 0 && !t.flush(part) {
-				t.broken = true
-				return
-			}
-			if !more {
-				break
-			}
-		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.armed = false; len(t.buffer) > 0 {
+		t.arm()
 	}
 }
 
@@ -127,7 +125,12 @@ func (t *teller) flush(part []byte) bool {
 
 // end stops passing on and returns what is left; whole is false when something told could not be passed on.
 func (t *teller) end() (rest []byte, whole bool) {
-	close(t.stop)
+	t.mu.Lock()
+	t.stopped = true
+	if t.timer != nil && t.timer.Stop() {
+		t.pumping.Done() // in place of the pump that does not run
+	}
+	t.mu.Unlock()
 	t.pumping.Wait()
 	for {
 		t.mu.Lock()
