@@ -184,3 +184,13 @@ func halvesRun(out []float32, src []byte) int {
 	}
 	return halvesVector(&out[0], &src[0], n) * stride
 }
+
+//go:noescape
+func filterVector(out, in, w *float32, n, outStep, inStep, eights int)
+
+func filterRun(out, in, w []float32, n, outStep, inStep int) bool {
+	if fused {
+		filterVector(&out[0], &in[0], &w[0], n, outStep, inStep, len(w)/8)
+	}
+	return fused
+}

@@ -430,3 +430,43 @@ halvesDone:
 	VZEROUPPER
 	MOVQ AX, done+24(FP)
 	RET
+
+// func filterVector(out, in, w *float32, n, outStep, inStep, eights int)
+//
+// One element of the result at a time, eight products at a time.
+TEXT ·filterVector(SB), NOSPLIT, $0-56
+	MOVQ out+0(FP), DI
+	MOVQ in+8(FP), SI
+	MOVQ w+16(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ outStep+32(FP), R9
+	MOVQ inStep+40(FP), R10
+	MOVQ eights+48(FP), R11
+	SHLQ $2, R9
+	SHLQ $2, R10
+	SHLQ $5, R11
+
+filterNext:
+	VXORPS Y0, Y0, Y0
+	XORQ   AX, AX
+
+filterLoop:
+	VMOVUPS     (SI)(AX*1), Y1
+	VFMADD231PS (R8)(AX*1), Y1, Y0
+	ADDQ        $32, AX
+	CMPQ        AX, R11
+	JLT         filterLoop
+
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4E, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDSS       X1, X0, X0
+	VMOVSS       X0, (DI)
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	DECQ         CX
+	JNZ          filterNext
+	VZEROUPPER
+	RET

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/imaging"
 )
 
@@ -79,7 +80,11 @@ type kernel struct {
 	orig, new int
 	first     []int
 	weights   [][]float32
+	padded    [][]float32 // weights with zeros behind them, a multiple of vectorLength
 }
+
+// vectorLength is the number of products that a vector takes.
+const vectorLength = 8
 
 // kernel computes the weights with torchaudio's single precision steps. Of each filter it keeps the span within the window: beyond it
 // torchaudio's weights are below 1e-20.
@@ -89,7 +94,7 @@ func (f Filter) kernel(orig, to int) (*kernel, error) {
 	if most := 2 * f.Width * float64(orig) / base * float64(to); most > maxKernel {
 		return nil, fmt.Errorf("resampling audio: the ratio of %d to %d needs more than %d filter weights; choose sample rates with a larger common divisor", orig, to, maxKernel)
 	}
-	k := &kernel{orig: orig, new: to, first: make([]int, to), weights: make([][]float32, to)}
+	k := &kernel{orig: orig, new: to, first: make([]int, to), weights: make([][]float32, to), padded: make([][]float32, to)}
 	scale := float32(base / float64(orig))
 	for p := range to {
 		centre := float64(p) / float64(to) * float64(orig) // where the filter has its peak, in input samples
@@ -97,11 +102,12 @@ func (f Filter) kernel(orig, to int) (*kernel, error) {
 		from := max(int(math.Floor(centre-reach))-1, -width)
 		until := min(int(math.Ceil(centre+reach))+1, width+orig-1)
 		shift := float32(-p) / float32(to)
-		w := make([]float32, 0, until-from+1)
+		n := until - from + 1
+		w := make([]float32, 0, (n+vectorLength-1)/vectorLength*vectorLength)
 		for i := from; i <= until; i++ {
 			w = append(w, f.weight(shift, float32(i)/float32(orig), float32(base), scale))
 		}
-		k.first[p], k.weights[p] = from, w
+		k.first[p], k.weights[p], k.padded[p] = from, w, w[:cap(w)]
 	}
 	return k, nil
 }
@@ -163,22 +169,47 @@ func (k *kernel) apply(ctx context.Context, out, in []float32) error {
 
 // span computes output samples [from, to).
 func (k *kernel) span(out, in []float32, from, to int) {
-	p, base := from%k.new, from/k.new*k.orig
-	for n := from; n < to; n++ {
-		w, at := k.weights[p], base+k.first[p]
-		if skip := -at; skip > 0 {
-			w, at = w[min(skip, len(w)):], 0
+	for p := range k.new {
+		// Of this phase, the samples whose filters lie within the input, from first on.
+		first, until := (from-p+k.new-1)/k.new, (to-p+k.new-1)/k.new
+		inside, beyond := max(first, ceil(-k.first[p], k.orig)), until
+		if room := len(in) - k.first[p] - len(k.padded[p]); room < 0 {
+			beyond = 0
+		} else {
+			beyond = min(beyond, room/k.orig+1)
 		}
-		if over := at + len(w) - len(in); over > 0 {
-			w = w[:max(0, len(w)-over)]
-		}
-		if len(w) > 0 {
-			out[n] = dot(w, in[at:at+len(w)])
-		}
-		if p++; p == k.new {
-			p, base = 0, base+k.orig
+		done := inside < beyond && vec.Filter(out[inside*k.new+p:], in[inside*k.orig+k.first[p]:], k.padded[p], beyond-inside, k.new, k.orig)
+		for q := first; q < until; q++ {
+			if done && q == inside {
+				q = beyond - 1
+				continue
+			}
+			out[q*k.new+p] = k.sample(in, p, q*k.orig+k.first[p])
 		}
 	}
+}
+
+// ceil is the quotient rounded up.
+func ceil(a, b int) int {
+	if a <= 0 {
+		return 0
+	}
+	return (a + b - 1) / b
+}
+
+// sample is the sum of a phase's weights and the input from at on.
+func (k *kernel) sample(in []float32, p, at int) float32 {
+	w := k.weights[p]
+	if skip := -at; skip > 0 {
+		w, at = w[min(skip, len(w)):], 0
+	}
+	if over := at + len(w) - len(in); over > 0 {
+		w = w[:max(0, len(w)-over)]
+	}
+	if len(w) == 0 {
+		return 0
+	}
+	return dot(w, in[at:at+len(w)])
 }
 
 func dot(a, b []float32) float32 {
