@@ -238,6 +238,10 @@ func TestAppWithoutModel(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "mine.safetensors"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A checkpoint that cannot be used is not offered first, although its name is the first.
+	if err := os.WriteFile(filepath.Join(folder, "a-damaged.safetensors"), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.ClickText("button", "Refresh")
 	p.Wait("#run")
 	p.Shot("found")
@@ -247,6 +251,13 @@ func TestAppWithoutModel(t *testing.T) {
 	p.Fill("[data-node='6'] textarea", "a tree")
 	p.Fill("[data-input=width] input", "64")
 	p.Fill("[data-input=height] input", "64")
+	p.Fill("[data-input=batch_size] input", "2")
+	p.Fill("#times", "3")
+	if got := p.Text(".run-bar"); !strings.Contains(got, "× 2 images = 6") {
+		t.Errorf("beside Run it says %q", got)
+	}
+	p.Fill("[data-input=batch_size] input", "1")
+	p.Fill("#times", "1")
 	p.Click("#run")
 	p.WaitFor("the image is there", done)
 	p.Clean()

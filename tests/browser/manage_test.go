@@ -318,7 +318,7 @@ func TestAppWithStore(t *testing.T) {
 	p.Shot("signed-in")
 	p.Click("a[href=manage]")
 	p.Wait(".list")
-	p.Goto("/app")
+	p.Click("#back")
 	p.Wait("#sign-out")
 	p.Click("#sign-out")
 	p.Wait("#key")

@@ -48,7 +48,9 @@ let info = {};
 async function reloadInfo() {
   const before = stringify(info);
   info = Object.assign(Object.create(null), await get("object_info")); // no class is called constructor by accident
-  return before !== stringify(info);
+  const changed = before !== stringify(info);
+  if (changed) await describeModels(); // new files are among them
+  return changed;
 }
 
 /** describeModels asks what the model files are: family, and whether they can be used. */
@@ -177,7 +179,7 @@ async function begin() {
     context.frontend = start.frontend;
     context.me = me;
     know(me);
-    await reloadInfo().then(describeModels).catch(limit);
+    await reloadInfo().catch(limit);
     header();
   } catch (error) {
     fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: error.status === 401 ? "A key is needed" : "The server does not answer" }),
@@ -192,7 +194,6 @@ async function begin() {
     if (document.visibilityState !== "visible") return;
     try {
       if (await reloadInfo()) {
-        await describeModels();
         create.refresh();
       }
     } catch {
