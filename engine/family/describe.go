@@ -62,6 +62,7 @@ func (f *File) parts() []part {
 		finder(f, RoleDiffusion, f.reg.Diffusion(), f.diffusionViews(), func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) }),
 		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
 		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
+		finder(f, RoleIdentity, f.reg.Identities(), f.views, Identity.ReadIdentity),
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
 		finder(f, RoleGrounding, f.reg.Groundings(), f.views, Grounding.Read),
 		finder(f, RoleStyle, f.reg.Styles(), f.views, Style.Read),
@@ -206,5 +207,6 @@ var loaders = map[string]string{
 	RoleFace.String():          "LoadMediaPipeFaceLandmarker",
 	RoleGrounding.String():     "GLIGENLoader",
 	RoleStyle.String():         "StyleModelLoader",
+	RoleIdentity.String():      "PhotoMakerLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

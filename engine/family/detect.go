@@ -35,6 +35,7 @@ type File struct {
 	faces      once[FaceNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
+	identity   once[IdentityNetwork]
 	text       once[TextEncoder]
 }
 
@@ -369,6 +370,17 @@ func (f *File) Grounding() (GroundingNetwork, error) {
 			err = f.unknown(RoleGrounding, names(f.reg.Groundings()))
 		}
 		return g, err
+	})
+}
+
+// Identity returns the identity encoder of the file; an *UnknownError when it holds none.
+func (f *File) Identity() (IdentityNetwork, error) {
+	return f.identity.get(func() (IdentityNetwork, error) {
+		n, _, err := read(f, RoleIdentity, f.reg.Identities(), f.views, Identity.ReadIdentity)
+		if err == nil && n == nil {
+			err = f.unknown(RoleIdentity, names(f.reg.Identities()))
+		}
+		return n, err
 	})
 }
 

@@ -38,6 +38,7 @@ type Registry struct {
 	faces     []FaceFinder
 	grounding []Grounding
 	styles    []Style
+	persons   []Identity
 	unbuilt   []Unbuilt
 }
 
@@ -103,6 +104,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Style); ok {
 		r.styles, known = add(r.styles, d), true
+	}
+	if d, ok := f.(Identity); ok {
+		r.persons, known = add(r.persons, d), true
 	}
 	if d, ok := f.(Unbuilt); ok {
 		r.unbuilt, known = add(r.unbuilt, d), true
@@ -173,6 +177,9 @@ func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }
 
 // Styles returns the families of style models by rank.
 func (r *Registry) Styles() []Style { return snapshot(r, &r.styles) }
+
+// Identities returns the families of identity encoders by rank.
+func (r *Registry) Identities() []Identity { return snapshot(r, &r.persons) }
 
 // Unbuilt returns the families that are recognised and cannot be run, by rank.
 func (r *Registry) Unbuilt() []Unbuilt { return snapshot(r, &r.unbuilt) }

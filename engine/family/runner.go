@@ -141,6 +141,7 @@ const (
 	RoleGeometry
 	RoleBackground
 	RoleFace
+	RoleIdentity
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -156,6 +157,7 @@ var roles = [...]string{
 	RoleStyle: "style model", RoleAudio: "audio encoder", RoleLatentUpscale: "latent upscale model",
 	RoleInterpolation: "frame interpolation model", RoleOpticalFlow: "optical flow model", RoleGeometry: "geometry model",
 	RoleBackground: "background removal model", RoleFace: "face landmark model",
+	RoleIdentity: "identity encoder",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.

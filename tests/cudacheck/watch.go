@@ -68,6 +68,9 @@ func (c *Checker) watch(reg *family.Registry) *family.Registry {
 	for _, f := range reg.Styles() {
 		out.Register(style{c.of(family.RoleStyle, f), f})
 	}
+	for _, f := range reg.Identities() {
+		out.Register(identity{c.of(family.RoleIdentity, f), f})
+	}
 	for _, f := range reg.Audios() {
 		out.Register(audio{c.of(family.RoleAudio, f), f})
 	}
@@ -171,6 +174,17 @@ type style struct {
 // Read implements family.Style.
 func (x style) Read(src weights.Source) (family.StyleNetwork, error) {
 	v, err := x.f.Read(src)
+	return seen(x.watched, v, err)
+}
+
+type identity struct {
+	*watched
+	f family.Identity
+}
+
+// ReadIdentity implements family.Identity.
+func (x identity) ReadIdentity(src weights.Source) (family.IdentityNetwork, error) {
+	v, err := x.f.ReadIdentity(src)
 	return seen(x.watched, v, err)
 }
 

@@ -59,6 +59,7 @@ import (
 	_ "comfygo/engine/family/omnigen2"
 	_ "comfygo/engine/family/opticalflow"
 	_ "comfygo/engine/family/ovis"
+	_ "comfygo/engine/family/photomaker"
 	_ "comfygo/engine/family/pixart"
 	_ "comfygo/engine/family/pixeldit"
 	_ "comfygo/engine/family/qwen35"

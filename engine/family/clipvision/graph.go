@@ -28,7 +28,7 @@ const normEps = 1e-5
 func (e *Encoder) graph(last bool) family.Graph {
 	// An image is few tokens against the weights that it passes through: widening them on the way costs little, and
 	// keeping them wide would cost more memory than the work.
-	return family.Graph{Part: "clip_vision", Variant: family.Digest(last), Streamed: true, Build: func(spec family.Spec) (*onnx.Graph, error) {
+	return family.Graph{Part: "clip_vision", Variant: family.Digest(last, e.Projection), Streamed: true, Build: func(spec family.Spec) (*onnx.Graph, error) {
 		return spec.Build("clip vision", e.src, func(b *nn.Builder, s *weights.Scope) {
 			w := writer{Builder: b, Config: e.Config}
 			w.write(s, last)

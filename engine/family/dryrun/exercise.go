@@ -112,6 +112,11 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 			note("upsampler of image features", err)
 		}
 	}
+	if n, err := f.Identity(); err == nil {
+		run.Role = family.RoleIdentity
+		_, err := n.Fuse(ctx, run, tensor.New(1, small, small, 3), tensor.New(1, n.Width()))
+		note("identity encoder", err)
+	}
 	if s, err := f.Style(); err == nil {
 		run.Role = family.RoleStyle
 		width, _ := s.Widths()
