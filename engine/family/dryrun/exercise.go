@@ -92,7 +92,7 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	}
 	if n, err := f.Faces(); err == nil {
 		run.Role = family.RoleFace
-		_, err := n.Find(ctx, run, tensor.New(3, small, small), family.FaceOptions{})
+		_, err := n.Find(ctx, run, tensor.New(3, small, small), family.FaceOptions{Most: 1})
 		if err == nil {
 			_, err = n.Find(ctx, run, tensor.New(3, small, small), family.FaceOptions{Far: true, Most: 1})
 		}
