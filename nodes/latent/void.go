@@ -103,12 +103,13 @@ func (n *VOIDWarpedNoise) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, nodes.Errorf("ValueError", "moving noise with a video: video is no list of images of three channels")
 	}
 	length := VOIDLength(n.Length)
-	frames, err := warpFrames(n.Video.Slice(0, min(length, n.Video.Dim(0))), n.Width, n.Height)
-	if err != nil {
+	height, width := halfSize(n.Height, n.Width)
+	h, w := warpDetail*height, warpDetail*width
+	if err := imaging.CheckSize("the noise that moves", warpChannels, h, w); err != nil { // before the video is scaled
 		return nodes.Result{}, err
 	}
-	h, w := warpDetail*frames.Dim(2), warpDetail*frames.Dim(3)
-	if err := imaging.CheckSize("the noise that moves", warpChannels, h, w); err != nil {
+	frames, err := warpFrames(n.Video.Slice(0, min(length, n.Video.Dim(0))), n.Width, n.Height)
+	if err != nil {
 		return nodes.Result{}, err
 	}
 	warper := noisewarp.New(warpChannels, h, w, torchrand.New(warpSeed))
@@ -137,6 +138,9 @@ func (n *VOIDWarpedNoise) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(engine.Latent{Samples: out}), nil
 }
 
+// halfSize is the size of the frames in which motion is looked for.
+func halfSize(height, width int) (h, w int) { return max(height/warpHalf, 1), max(width/warpHalf, 1) }
+
 // warpFrames are frames [T,3,H/2,W/2] of a video [T,h,w,3] in the size asked for, with values of 8 bits.
 func warpFrames(video *tensor.Tensor, width, height int) (*tensor.Tensor, error) {
 	const most = 255
@@ -147,7 +151,8 @@ func warpFrames(video *tensor.Tensor, width, height int) (*tensor.Tensor, error)
 	for i, v := range full.Data {
 		full.Data[i] = float32(int(min(max(v, 0), 1)*most)) / most
 	}
-	half, err := imaging.UpscaleImage(full, max(width/warpHalf, 1), max(height/warpHalf, 1), "area", "")
+	height, width = halfSize(height, width)
+	half, err := imaging.UpscaleImage(full, width, height, "area", "")
 	if err != nil {
 		return nil, fmt.Errorf("scaling the video: %w", err)
 	}
