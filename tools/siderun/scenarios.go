@@ -105,6 +105,7 @@ func (o options) all() []scenario {
 		o.stack("qwen-image-stack", "qwen-image-bf16.safetensors"),
 		o.videoDecoding("wan-vae", "vae-wan21-full.safetensors", "EmptyHunyuanLatentVideo"),
 		o.videoDecoding("ltx-vae", "vae-ltxv-full.safetensors", "EmptyLTXVLatentVideo"),
+		o.imageVideoDecoding(),
 	}
 }
 

@@ -15,14 +15,29 @@ func (o options) videoDecoding(name, vae, empty string) scenario {
 	if o.size > 0 {
 		width, height = o.size, o.size
 	}
+	return o.decoding(name, vae, width, height, o.frames, measure.Node{Class: empty, Inputs: map[string]any{"width": width, "height": height, "length": o.frames, "batch_size": 1}})
+}
+
+// imageVideoDecoding is videoDecoding for Stable Video Diffusion, whose latent is a batch of images: 14 of 128x128.
+func (o options) imageVideoDecoding() scenario {
+	const frames = 14
+	size := 128
+	if o.size > 0 {
+		size = o.size
+	}
+	return o.decoding("svd-vae", "vae-svd-full.safetensors", size, size, frames, measure.Node{Class: "EmptyLatentImage", Inputs: map[string]any{"width": size, "height": size, "batch_size": frames}})
+}
+
+// decoding measures a prompt that decodes an empty latent.
+func (o options) decoding(name, vae string, width, height, frames int, empty measure.Node) scenario {
 	const whole = "the prompt"
 	return scenario{
-		name: name, title: fmt.Sprintf("%s, %d frames of %dx%d", vae, o.frames, width, height),
+		name: name, title: fmt.Sprintf("%s, %d frames of %dx%d", vae, frames, width, height),
 		files: []string{"vae/" + vae}, rows: []string{whole, "decoding"},
 		run: func(ctx context.Context, server *apiclient.Process) (figures, error) {
 			r, err := measure.Prompt(ctx, server, measure.Workflow{
 				"1": {Class: "VAELoader", Inputs: map[string]any{"vae_name": vae}},
-				"2": {Class: empty, Inputs: map[string]any{"width": width, "height": height, "length": o.frames, "batch_size": 1}},
+				"2": empty,
 				"3": {Class: "VAEDecode", Inputs: map[string]any{"samples": []any{"2", 0}, "vae": []any{"1", 0}}},
 				"4": {Class: "PreviewImage", Inputs: map[string]any{"images": []any{"3", 0}}},
 			})
