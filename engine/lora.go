@@ -75,6 +75,9 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		lora = lora.OfOutput(shape)
 	}
 	warnLeftOut(ctx, lora)
+	if m != nil && c != nil && o.StrengthModel != 0 && !lora.Changes(diffusionPart) && !textOnly(src.Names()) {
+		warning.Add(ctx, fmt.Sprintf("the LoRA %s has no effect on the %s model: of its layers %d fit the text encoders and none fits the model; it may be made for another model", path, m.family.Name(), len(lora.Patches())))
+	}
 	if m != nil {
 		n := *m
 		n.loras = m.loras.With(lora, o.StrengthModel)

@@ -264,3 +264,42 @@ func TestGraphPatchesChangeTheGraph(t *testing.T) {
 		t.Error("the patch changed the model that it was not made for")
 	}
 }
+
+// TestOnlyTextEncodersFit: the client is warned where a LoRA of another family fits the text encoder, which families share, and not the model.
+func TestOnlyTextEncodersFit(t *testing.T) {
+	t.Parallel()
+	m, c, _, err := shared.LoadCheckpoint(golden.Checkpoint(t, "sd15-small"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := func(layer string, out, in int) []safetensors.Tensor {
+		zeros := func(end string, shape ...int) safetensors.Tensor {
+			return safetensors.Tensor{Name: layer + end, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*tensor.Count(shape))}
+		}
+		return []safetensors.Tensor{zeros(".lora_down.weight", 2, in), zeros(".lora_up.weight", out, 2)}
+	}
+	text := pair("lora_te1_text_model_encoder_layers_0_self_attn_q_proj", 768, 768)
+	for name, tc := range map[string]struct {
+		more   []safetensors.Tensor
+		strong float64
+		told   bool
+	}{
+		"flux":        {pair("lora_unet_double_blocks_0_img_attn_proj", 3072, 3072), 1, true},
+		"flux, off":   {pair("lora_unet_double_blocks_0_img_attn_proj", 3072, 3072), 0, false},
+		"texts alone": {nil, 1, false},
+		"both":        {pair("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q", 320, 320), 1, false},
+	} {
+		path := filepath.Join(t.TempDir(), "some.safetensors")
+		if err := safetensors.Save(path, nil, append(tc.more, text...)); err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+		if _, _, err := shared.ApplyLoRA(ctx, path, m, c, tc.strong, 1); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := strings.Contains(strings.Join(told, "\n"), "some.safetensors has no effect on the Stable Diffusion 1.x model"); got != tc.told {
+			t.Errorf("%s: told %q", name, told)
+		}
+	}
+}

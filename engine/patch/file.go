@@ -3,6 +3,7 @@ package patch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"comfygo/engine/weights"
@@ -51,6 +52,7 @@ func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File
 		return nil, fmt.Errorf("reading %s: %w: no layer of the model is called %s", f.path, ErrNoMatch, describe(f.skipped, 4))
 	}
 	var broken, misfits []string
+	fail := func(layer string, err error) { broken = append(broken, fmt.Sprintf("layer %s: %v", layer, err)) }
 	at := map[Target]int{}
 	for name, t := range keys.All() {
 		l := known[name]
@@ -59,7 +61,7 @@ func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File
 		}
 		changes, err := l.changes()
 		if err != nil {
-			broken = append(broken, fmt.Sprintf("layer %s: %v", name, err))
+			fail(name, err)
 			continue
 		}
 		for _, c := range changes {
@@ -69,6 +71,10 @@ func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File
 			}
 			if err := fits(c.adapter, target, shape); err != nil {
 				misfits = append(misfits, err.Error())
+				continue
+			}
+			if err := finite(c.adapter); err != nil {
+				fail(name, err)
 				continue
 			}
 			if i, twice := at[target]; twice {
@@ -104,7 +110,11 @@ func fits(a Adapter, t Target, shapeOf func(key string) []int) error {
 			return fmt.Errorf("%s: rows of a fused weight cannot be reshaped", t.Key)
 		}
 	}
-	if err := a.Check(shape); err != nil {
+	err := a.Check(shape)
+	if err == nil {
+		err = affordable(a, shape)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", t.Key, err)
 	}
 	return nil
@@ -124,6 +134,11 @@ func (f *File) Path() string { return f.path }
 
 // Patches lists the changes. The slice must not be changed.
 func (f *File) Patches() []Patch { return f.patches }
+
+// Changes reports whether the file changes a weight whose key begins with prefix.
+func (f *File) Changes(prefix string) bool {
+	return slices.ContainsFunc(f.patches, func(p Patch) bool { return strings.HasPrefix(p.Target.Key, prefix) })
+}
 
 // Skipped describes the unused parts of the file: layers that the model does not have and tensors of unknown meaning, by
 // their names in the file, and adapters of another shape than the weight. It is for the log.

@@ -78,7 +78,7 @@ func (l *layer) changes() ([]change, error) {
 	return out, nil
 }
 
-// usable reports whether the tensors of an adapter can be computed with.
+// usable reports whether the tensors of an adapter are numbers. Their values are looked at later (finite), where they fit the model.
 func usable(a Adapter) error {
 	for _, e := range a.Entries() {
 		if !e.DType.IsFloat() {
@@ -87,6 +87,13 @@ func usable(a Adapter) error {
 		if e.Count() == 0 {
 			return fmt.Errorf("%v is empty", e)
 		}
+	}
+	return nil
+}
+
+// finite reports whether all values of an adapter are finite numbers.
+func finite(a Adapter) error {
+	for _, e := range a.Entries() {
 		if err := weights.Scan(e); err != nil {
 			return err
 		}

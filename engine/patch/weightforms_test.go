@@ -109,6 +109,9 @@ func TestFormsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }
 	size := func(v ...float32) weights.Entry { return stored(t, "a.reshape_weight", dtype.F32, v, len(v)) }
+	huge := func(name string, shape ...int) weights.Entry {
+		return weights.Entry{Name: "a." + name, DType: dtype.F32, Shape: shape}
+	} // without data: none is read
 	for name, es := range map[string][]weights.Entry{
 		"GLoRA of other columns": {f32("a1.weight", 4, 2), f32("a2.weight", 2, 4), f32("b1.weight", 6, 2), f32("b2.weight", 2, 6)},
 		"GLoRA of other ranks":   {f32("a1.weight", 4, 2), f32("a2.weight", 3, 4), f32("b1.weight", 6, 2), f32("b2.weight", 2, 4)},
@@ -120,6 +123,11 @@ func TestFormsThatDoNotFit(t *testing.T) {
 		"a smaller weight":       append(lowRank(t, "a", 6, 2, 2), size(6, 2)),
 		"another number of axes": append(lowRank(t, "a", 6, 2, 8), size(6, 4, 2)),
 		"a much larger weight":   append(lowRank(t, "a", 6, 2, 4000), size(6, 4000)),
+		"LoRA of a huge rank":    {huge("lora_up.weight", 6, 1<<27), huge("lora_down.weight", 1<<27, 4)},
+		"LoKr of a huge rank":    {huge("lokr_w1_a", 1, 1<<29), huge("lokr_w1_b", 1<<29, 1), f32("lokr_w2", 6, 4)},
+		"LoHa of a huge rank":    {huge("hada_w1_a", 6, 1<<27), huge("hada_w1_b", 1<<27, 4), f32("hada_w2_a", 6, 2), f32("hada_w2_b", 2, 4)},
+		"a large product inside": {huge("lokr_w2_a", 1<<23, 1), f32("lokr_w2_b", 1, 4), huge("lokr_t2", 1<<23, 1), f32("lokr_w1", 6, 1)},
+		"a huge difference":      {huge("diff", 1<<20, 1<<20)},
 		"factors not reshaped":   append(lowRank(t, "a", 6, 2, 4), size(6, 8)),
 	} {
 		model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4))

@@ -27,7 +27,7 @@ func (*CLIPVisionEncode) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *CLIPVisionEncode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Vision == nil {
-		return nodes.Result{}, nodes.Errorf("AttributeError", "encoding an image: there is no image encoder: clip_vision is None, as from a checkpoint that holds none")
+		return nodes.Result{}, nodes.Errorf("AttributeError", "encoding an image: there is no image encoder: clip_vision is None, as from a checkpoint that holds none; connect a CLIPVisionLoader")
 	}
 	if n.Image == nil || len(n.Image.Shape) != 4 || len(n.Image.Data) == 0 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "encoding an image: image holds no pixels")

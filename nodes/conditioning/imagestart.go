@@ -23,7 +23,7 @@ func startOf(ctx *nodes.Context, vision *engine.ImageEncoder, images *tensor.Ten
 	var start imageStart
 	switch {
 	case vision == nil:
-		return start, nodes.Errorf("AttributeError", "encoding the image: there is no image encoder: clip_vision is None, as from a checkpoint that holds none")
+		return start, nodes.Errorf("AttributeError", "encoding the image: there is no image encoder: clip_vision is None, as from a checkpoint that holds none; connect a CLIPVisionLoader")
 	case vae == nil:
 		return start, nodes.Errorf("AttributeError", "encoding the image: there is no VAE. A checkpoint without one was loaded; add a node that loads it from its own file")
 	case images == nil || len(images.Shape) != 4 || images.Len() == 0 || images.Dim(3) < 3:
