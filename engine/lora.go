@@ -67,10 +67,7 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 	case err != nil:
 		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w; %s", describeModels(m, c), err, adviceOn(err))
 	}
-	if skipped := lora.Skipped(); len(skipped) > 0 {
-		const most = 5
-		rt.cfg.Log.Warn("the model has no use for some layers of a LoRA", "file", path, "layers", len(skipped), "first", skipped[:min(most, len(skipped))])
-	}
+	rt.logSkipped(path, describeModels(m, c), lora.Skipped())
 	if o.Output {
 		lora = lora.OfOutput(shape)
 	}
@@ -90,6 +87,19 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		c = &d
 	}
 	return m, c, nil
+}
+
+// logSkipped logs the layers of an adapter file that the models have no use for, once for each file and models: a stack may apply a
+// file many times.
+func (rt *Runtime) logSkipped(path, models string, skipped []string) {
+	if len(skipped) == 0 {
+		return
+	}
+	if _, again := rt.skipped.LoadOrStore(fmt.Sprint(path, "\x00", models, len(skipped)), true); again {
+		return
+	}
+	const most = 5
+	rt.cfg.Log.Warn("the model has no use for some layers of a LoRA", "file", path, "layers", len(skipped), "first", skipped[:min(most, len(skipped))])
 }
 
 // adviceOn says what to do about an adapter file that cannot be read or does not fit.

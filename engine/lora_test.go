@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"bytes"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -301,5 +303,24 @@ func TestOnlyTextEncodersFit(t *testing.T) {
 		if got := strings.Contains(strings.Join(told, "\n"), "some.safetensors has no effect on the Stable Diffusion 1.x model"); got != tc.told {
 			t.Errorf("%s: told %q", name, told)
 		}
+	}
+}
+
+// TestUnusedLayersAreLoggedOnce applies a file with layers that the model does not have several times.
+func TestUnusedLayersAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	rt := engine.New(engine.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}) // opens no library
+	m, err := rt.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, strength := range []float64{0.5, 0.5, 1} {
+		if m, _, err = rt.ApplyLoRA(t.Context(), golden.Checkpoint(t, "lora-kohya"), m, nil, strength, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), "has no use for some layers"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
 }

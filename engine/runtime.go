@@ -92,6 +92,7 @@ type Runtime struct {
 	refused  *LibraryError
 	block    int
 	linear   bool
+	skipped  *sync.Map // the adapter files and models whose unused layers were logged
 }
 
 // New returns a runtime; the ONNX Runtime library is not opened yet.
@@ -108,7 +109,7 @@ func New(cfg Config) *Runtime {
 	if cfg.NoAMX {
 		ort.DisableAMX()
 	}
-	rt := &Runtime{cfg: cfg}
+	rt := &Runtime{cfg: cfg, skipped: &sync.Map{}}
 	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
 	rt.sessions = residency.New(residency.Config{
 		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Graphs: cfg.Graphs, Log: cfg.Log, Watch: rt.watch,
