@@ -39,8 +39,8 @@ typedef struct {
   // panel packs rows (at most CG_NR) of a weight [N,K] of an element type of widen.h as columns of a panel.
   void (*panel)(const void *w, int type, size_t ld, size_t rows, size_t k, cg_panel8 *dst);
 
-  // tile computes a tile from groups of a strip and a panel; add adds to what the tile holds.
-  void (*tile)(const cg_strip8 *strip, const cg_panel8 *panel, size_t groups, float *tile, int add);
+  // tile computes a tile from k columns of a strip and a panel; add adds to what the tile holds.
+  void (*tile)(const cg_strip8 *strip, const cg_panel8 *panel, size_t k, float *tile, int add);
 } cg_int8;
 
 // The kernels for AVX-512 VNNI, AVX-VNNI and AVX2. Those of VNNI give the same bits.

@@ -28,14 +28,14 @@ static void panels(void *arg, size_t task) {
   }
   float *tiles = (float *)(panel + g.panels * block);
   for (size_t at = 0; at < all; at += block) {
-    size_t n = cg_least(block, all - at), from = at * CG_STEP;
+    size_t n = cg_least(block, all - at), from = at * CG_STEP, cols = cg_least(n * CG_STEP, l->depth - from);
     for (size_t i = 0; i < g.panels; i++) {
-      l->k->simd8->panel(l->w + (g.row[i] * l->depth + from) * size, l->type, l->depth, g.cols[i], cg_least(n * CG_STEP, l->depth - from), panel + i * n);
+      l->k->simd8->panel(l->w + (g.row[i] * l->depth + from) * size, l->type, l->depth, g.cols[i], cols, panel + i * n);
     }
     for (size_t s = 0; s < l->strips; s++) {
       float *t = tiles + (whole ? 0 : s) * TILE;
       for (size_t i = 0; i < g.panels; i++) {
-        l->k->simd8->tile((const cg_strip8 *)l->packed + s * all + at, panel + i * n, n, t + i * step, at > 0);
+        l->k->simd8->tile((const cg_strip8 *)l->packed + s * all + at, panel + i * n, cols, t + i * step, at > 0);
       }
       if (at + n == all) cg_finish_strip(l, &g, s, CG_MR, t, step);
     }

@@ -2,7 +2,7 @@
 // VAE decoding, in CPU seconds (which other work on the machine does not change much) and in wall time, with
 // the memory that stays and the highest there was. docs/performance.md sets the figures beside ComfyUI's.
 //
-//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean] [-bf16]
+//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean] [-bf16 | -int8]
 package main
 
 import (
@@ -26,9 +26,9 @@ import (
 )
 
 type options struct {
-	ckpt                                   string
-	size, steps, threads                   int
-	lean, prepared, cuda, tf32, once, bf16 bool
+	ckpt                                         string
+	size, steps, threads                         int
+	lean, prepared, cuda, tf32, once, bf16, int8 bool
 }
 
 func main() {
@@ -42,6 +42,7 @@ func main() {
 	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA GPU")
 	flag.BoolVar(&o.tf32, "tf32", false, "allow TF32 on CUDA")
 	flag.BoolVar(&o.bf16, "bf16", false, "multiply in bfloat16, on CPUs with AMX or AVX512-BF16")
+	flag.BoolVar(&o.int8, "int8", false, "multiply the U-Net's linear layers in 8-bit integers")
 	flag.BoolVar(&o.once, "once", false, "decode once only")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -109,7 +110,7 @@ func run(ctx context.Context, o options) error {
 	cfg := engine.Config{
 		UNet: compute, VAE: compute, Text: compute,
 		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Threads: o.threads, Lean: o.lean, Prepared: o.prepared, TF32: o.tf32, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Threads: o.threads, Int8: o.int8, Lean: o.lean, Prepared: o.prepared, TF32: o.tf32, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if o.cuda {
 		cfg.Device.Kind = ort.CUDA
