@@ -43,7 +43,7 @@ func (t *table) slot(k uint64) uint64 {
 	}
 }
 
-// find is the number of the cell at a place, -1 if there is none.
+// find is the number of the cell at a place, -1 where no cell lies.
 func (t *table) find(x, y, z int32) int32 {
 	if min(x, y, z) < 0 || max(x, y, z) >= 1<<placeBits {
 		return -1
@@ -82,7 +82,7 @@ func index(ctx context.Context, at []int32) (*table, error) {
 	return t, nil
 }
 
-// neighbours are, for each offset of a kernel, the numbers of the cells that lie there beside each cell, [27,N]; N where there is none. Upstream:
+// neighbours are, for each offset of a kernel, the numbers of the cells that lie there beside each cell, [27,N]; N where no cell lies. Upstream:
 // flexgemm.py build_submanifold_neighbor_map.
 func neighbours(ctx context.Context, at []int32) ([]int64, error) {
 	t, err := index(ctx, at)

@@ -177,7 +177,7 @@ func ones(n int) []int {
 // sparse_submanifold_conv3d.
 func convolve(b *nn.Builder, s *weights.Scope, x *onnx.Value, near []*onnx.Value, out int) *onnx.Value {
 	c := x.Dim(2)
-	// The row after the last cell is what lies where there is none.
+	// The row after the last cell stands for places without one.
 	rows := b.Concat(0, b.Reshape(x, x.Dim(1), c), b.Cast(b.Floats(make([]float32, c.N), 1, c.N), b.Target.Compute))
 	var y *onnx.Value
 	for i, index := range near {
