@@ -126,7 +126,7 @@ func Value[T any](c *Cond, key string) (T, error) {
 	if !ok || v == nil {
 		return zero, nil
 	}
-	t, ok := v.(T)
+	t, ok := As[T](v)
 	if !ok {
 		return zero, fmt.Errorf("reading a conditioning entry: its %s is of type %T, wanted %T", key, v, zero)
 	}

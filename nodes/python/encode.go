@@ -15,6 +15,7 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/media"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyhost"
 	"comfygo/internal/pyjson"
@@ -99,6 +100,9 @@ func (e *encoder) value(v any) (any, error) {
 		return e.latent(v)
 	case engine.Conditioning:
 		return e.conditioning(v)
+	case sampling.Area:
+		items, err := e.list(v.Listed())
+		return pyjson.NewObject(mark, "tuple", "items", items), err
 	case *media.Audio:
 		if v == nil {
 			return nil, nil
@@ -123,6 +127,9 @@ func (e *encoder) value(v any) (any, error) {
 			message = *v.Message
 		}
 		return pyjson.NewObject(mark, "blocker", "message", message), nil
+	}
+	if p, ok := v.(nodes.Plain); ok {
+		return e.value(p.Plain())
 	}
 	return e.reflected(v)
 }

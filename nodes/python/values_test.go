@@ -13,11 +13,13 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/media"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyhost"
 	"comfygo/internal/pyjson"
 	"comfygo/internal/video"
 	"comfygo/nodes"
+	"comfygo/nodes/conditioning"
 )
 
 // folder is shared memory without a process.
@@ -75,6 +77,9 @@ func TestEncodePlain(t *testing.T) {
 		"a map":                      {map[string]any{"b": 1, "a": "x"}, `{"a": "x", "b": 1}`},
 		"a blocker":                  {&nodes.Blocker{}, `{"$": "blocker", "message": null}`},
 		"a blocker with a message":   {&nodes.Blocker{Message: &message}, `{"$": "blocker", "message": "not now"}`},
+		"a range":                    {&conditioning.Range{Start: 0.25, End: 1}, `[0.25, 1.0]`},
+		"an area":                    {sampling.Area{Size: []float64{4, 8}, Offset: []float64{2, 0}}, `{"$": "tuple", "items": [4, 8, 2, 0]}`},
+		"an area in shares":          {sampling.Area{Size: []float64{0.5}, Offset: []float64{0}, Percent: true}, `{"$": "tuple", "items": ["percentage", 0.5, 0.0]}`},
 		"a video":                    {&video.File{Path: "/v.mp4"}, `{"$": "video", "file": "/v.mp4"}`},
 		"no tensor":                  {(*tensor.Tensor)(nil), `null`},
 		"no audio":                   {(*media.Audio)(nil), `null`},

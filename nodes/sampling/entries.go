@@ -75,7 +75,7 @@ func pointer[T any](r *reader, key string) *T {
 	if !ok || v == nil {
 		return nil
 	}
-	t, ok := v.(T)
+	t, ok := es.As[T](v)
 	if !ok {
 		if r.err == nil {
 			r.err = fmt.Errorf("its %s is of type %T", key, v)
