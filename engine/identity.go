@@ -111,7 +111,7 @@ func (p *Identity) fuse(ctx context.Context, images *tensor.Tensor, token []floa
 }
 
 // withoutWord returns the tokens without those of a part of the text, in whose stead the last of the chunk is repeated; part 0
-// is none. Parts are what the prompt's weights and embeddings divide it in, so a plain text is one part.
+// stands for no word. Parts are what the prompt's weights and embeddings divide it in, so a plain text is one part.
 func withoutWord(tokens Tokens, part int) Tokens {
 	if part == 0 {
 		return tokens

@@ -3,13 +3,10 @@ package engine_test
 import (
 	"context"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"comfygo/engine"
-	"comfygo/engine/dtype"
 	"comfygo/engine/tensor"
 	"comfygo/engine/warning"
 	"comfygo/engine/weights"
@@ -47,24 +44,9 @@ func personFile(t *testing.T, width int, v float32) string {
 				values[i] = v
 			}
 		}
-		e := weights.Entry{Name: name, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*len(values))}
-		if err := weights.FromFloat32(e.Data, values, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, weights.Saved{Name: name, Entry: e})
+		all = append(all, numbers(t, name, values, shape))
 	}
-	path := filepath.Join(t.TempDir(), "person.safetensors")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := weights.Save(t.Context(), f, nil, all); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return tensorFile(t, "person.safetensors", all)
 }
 
 func person(t *testing.T, width int, v float32) *engine.Identity {

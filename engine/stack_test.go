@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,24 +26,9 @@ func adapterOf(t *testing.T, layer string, value float32, tensors map[string][]i
 	var all []weights.Saved
 	for name, shape := range tensors {
 		name = "diffusion_model." + layer + "." + name
-		e := weights.Entry{Name: name, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*shape[0]*shape[1])}
-		if err := weights.FromFloat32(e.Data, slices.Repeat([]float32{value}, shape[0]*shape[1]), dtype.F32); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, weights.Saved{Name: name, Entry: e})
+		all = append(all, numbers(t, name, slices.Repeat([]float32{value}, shape[0]*shape[1]), shape))
 	}
-	path := filepath.Join(t.TempDir(), "lora.safetensors")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := weights.Save(t.Context(), f, nil, all); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return tensorFile(t, "lora.safetensors", all)
 }
 
 // TestStackOfFiveHundred applies a LoRA five hundred times: it is that LoRA at five hundred times the strength, and nothing

@@ -2,13 +2,10 @@ package engine_test
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"comfygo/engine"
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -29,24 +26,9 @@ func reduxFile(t *testing.T) string {
 		if len(v) == width {
 			shape = shape[:1]
 		}
-		e := weights.Entry{Name: name, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*len(v))}
-		if err := weights.FromFloat32(e.Data, v, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, weights.Saved{Name: name, Entry: e})
+		all = append(all, numbers(t, name, v, shape))
 	}
-	path := filepath.Join(t.TempDir(), "style.safetensors")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := weights.Save(t.Context(), f, nil, all); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return tensorFile(t, "style.safetensors", all)
 }
 
 // TestStyle appends the tokens of two images to a text: multiplied, and with a mask that a second application extends.

@@ -6,9 +6,9 @@ import "C"
 
 import "sync"
 
-// TrimMemory gives memory of the C heap that nothing uses back to the system. ONNX Runtime allocates from several threads, and the
-// allocator keeps the freed memory of each: without this call a program holds more memory after every closed session. It takes
-// milliseconds, and does nothing where the C library has no such call.
+// TrimMemory gives memory back to the system: buffers that wait for sessions that run once (hostalloc.h), and what nothing uses of the C heap, where the C
+// library can. ONNX Runtime allocates from several threads, and the allocator keeps the freed memory of each: without this call a program holds more
+// memory after every closed session. It takes milliseconds.
 func TrimMemory() {
 	C.cg_trim_host()
 	C.cg_trim_memory()

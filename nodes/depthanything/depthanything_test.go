@@ -3,8 +3,6 @@ package depthanything_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,34 +11,20 @@ import (
 
 	"comfygo/engine"
 	_ "comfygo/engine/family/all"
-	"comfygo/engine/family/familytest"
-	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	"comfygo/internal/geometry"
 	"comfygo/internal/geometry/depthmap"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	"comfygo/nodes/depthanything"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // place returns a context whose folders have the recorded models.
 func place(t *testing.T) *nodes.Context {
@@ -51,34 +35,18 @@ func place(t *testing.T) *nodes.Context {
 		t.Fatal(err)
 	}
 	for name, from := range map[string]string{"views": "depthanything", "sky": "depthanything", "plain": "moge"} {
-		_, src := familytest.Recorded(t, "../../engine/family/"+from+"/testdata/"+name, from)
-		var list []safetensors.Tensor
-		for _, n := range src.Names() {
-			e, _ := src.Lookup(n)
-			list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
-		}
-		if err := safetensors.Save(filepath.Join(dir, name+".safetensors"), nil, list); err != nil {
-			t.Fatal(err)
-		}
+		nodetest.Save(t, filepath.Join(dir, name+".safetensors"), nodetest.Recorded(t, from, name))
 	}
 	if err := os.WriteFile(filepath.Join(dir, "other.safetensors"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := folders.New(folders.Config{Base: base})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
+	return nodetest.Context(t, runtime, base)
 }
 
 // run returns the first output of a node.
 func run[T any](t *testing.T, ctx *nodes.Context, n nodes.Node) T {
 	t.Helper()
-	r, err := n.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Values[0].(T)
+	return nodetest.Run(t, ctx, n)[0].(T)
 }
 
 // image are the recording's images.

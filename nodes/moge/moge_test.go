@@ -1,8 +1,6 @@
 package moge_test
 
 import (
-	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,34 +9,20 @@ import (
 
 	"comfygo/engine"
 	_ "comfygo/engine/family/all"
-	"comfygo/engine/family/familytest"
-	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	"comfygo/internal/geometry"
 	"comfygo/internal/geometry/pointmap"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	"comfygo/nodes/moge"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // place returns a context whose folders have the recorded models.
 func place(t *testing.T) *nodes.Context {
@@ -49,34 +33,12 @@ func place(t *testing.T) *nodes.Context {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"first", "second"} {
-		_, src := familytest.Recorded(t, "../../engine/family/moge/testdata/"+name, "moge")
-		var list []safetensors.Tensor
-		for _, n := range src.Names() {
-			e, _ := src.Lookup(n)
-			list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
-		}
-		if err := safetensors.Save(filepath.Join(dir, name+".safetensors"), nil, list); err != nil {
-			t.Fatal(err)
-		}
+		nodetest.Save(t, filepath.Join(dir, name+".safetensors"), nodetest.Recorded(t, "moge", name))
 	}
 	if err := os.WriteFile(filepath.Join(dir, "other.safetensors"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := folders.New(folders.Config{Base: base})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
-}
-
-// run returns the outputs of a node.
-func run(t *testing.T, ctx *nodes.Context, n nodes.Node) []any {
-	t.Helper()
-	r, err := n.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Values
+	return nodetest.Context(t, runtime, base)
 }
 
 // image is one of the recording's.
@@ -128,10 +90,10 @@ func TestEqualsUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := run(t, ctx, &moge.LoadMoGeModel{ModelName: version + ".safetensors"})[0].(*engine.PointMapper)
+		m := nodetest.Run(t, ctx, &moge.LoadMoGeModel{ModelName: version + ".safetensors"})[0].(*engine.PointMapper)
 		for name, n := range map[string]moge.MoGeInference{"found ": {ForceProjection: true, ApplyMask: true}, "given ": {FovXDegrees: 50}} {
 			n.MogeModel, n.Image, n.BatchSize = m, image("image", 2, 20, 33, 4), 1
-			g := run(t, ctx, &n)[0].(*pointmap.Map)
+			g := nodetest.Run(t, ctx, &n)[0].(*pointmap.Map)
 			for part, x := range map[string]*tensor.Tensor{"points": g.Points, "depth": g.Depth, "intrinsics": g.Intrinsics, "mask": g.Mask, "normal": g.Normals} {
 				if x != nil {
 					check(t, stored, name+part, x.Data, tolerance)
@@ -140,27 +102,27 @@ func TestEqualsUpstream(t *testing.T) {
 				}
 			}
 			for _, kind := range []string{"depth", "depth_colored", "normal_opengl", "normal_directx", "mask"} {
-				x := run(t, ctx, &moge.MoGeRender{MogeGeometry: g, Output: kind})[0].(*tensor.Tensor)
+				x := nodetest.Run(t, ctx, &moge.MoGeRender{MogeGeometry: g, Output: kind})[0].(*tensor.Tensor)
 				check(t, stored, name+"show "+kind, x.Data, colors)
 			}
-			mesh := run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: g, BatchIndex: 1, Decimation: 2, Texture: true})[0].(*geometry.Mesh)
+			mesh := nodetest.Run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: g, BatchIndex: 1, Decimation: 2, Texture: true})[0].(*geometry.Mesh)
 			if mesh.Texture == nil || mesh.Texture.Dim(0) != 1 {
 				t.Errorf("%s: no texture", name)
 			}
 			checkMesh(t, stored, name, mesh, tolerance)
 			var fov []float32
 			for _, f := range [][2]string{{"vertical", "degrees"}, {"horizontal", "radians"}, {"diagonal", "degrees"}} {
-				for _, v := range run(t, ctx, &moge.MoGeGeometryToFOV{MogeGeometry: g, Axis: f[0], Unit: f[1]}) {
+				for _, v := range nodetest.Run(t, ctx, &moge.MoGeGeometryToFOV{MogeGeometry: g, Axis: f[0], Unit: f[1]}) {
 					fov = append(fov, float32(v.(float64)))
 				}
 			}
 			check(t, stored, name+"fov", fov, tolerance)
 		}
-		p := run(t, ctx, &moge.MoGePanoramaInference{MogeModel: m, Image: image("panorama", 1, 150, 300, 3), SplitResolution: 24, MergeResolution: 280, BatchSize: 12})[0].(*pointmap.Map)
+		p := nodetest.Run(t, ctx, &moge.MoGePanoramaInference{MogeModel: m, Image: image("panorama", 1, 150, 300, 3), SplitResolution: 24, MergeResolution: 280, BatchSize: 12})[0].(*pointmap.Map)
 		joined := golden.Tolerance{RMSRel: 1e-3} // the solution of a panorama ends at a relative error of 1e-5 of its equations
 		check(t, stored, "panorama points", p.Points.Data, joined)
 		check(t, stored, "panorama mask", p.Mask.Data, tolerance)
-		checkMesh(t, stored, "panorama ", run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: p, Decimation: 3, DiscontinuityThreshold: 0.5})[0].(*geometry.Mesh), joined)
+		checkMesh(t, stored, "panorama ", nodetest.Run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: p, Decimation: 3, DiscontinuityThreshold: 0.5})[0].(*geometry.Mesh), joined)
 	}
 }
 

@@ -1,8 +1,6 @@
 package sam3_test
 
 import (
-	"fmt"
-	"log/slog"
 	"math/bits"
 	"os"
 	"path/filepath"
@@ -14,16 +12,14 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
-	"comfygo/engine/family/familytest"
 	familysam3 "comfygo/engine/family/sam3"
-	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/sam3"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 const (
@@ -39,33 +35,13 @@ func TestMain(m *testing.M) {
 	small := &family.Registry{}
 	small.Register(familysam3.Sized(false, grid))
 	small.Register(familysam3.Sized(true, grid))
-	runtime = engine.New(engine.Config{
-		Library:  func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Families: small,
-		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(nodetest.Main(m, &runtime, small))
 }
 
 // model opens a recorded network.
 func model(t *testing.T, name string) *engine.Model {
 	t.Helper()
-	_, src := familytest.Recorded(t, "../../engine/family/sam3/testdata/"+name, "sam3")
-	var list []safetensors.Tensor
-	for _, n := range src.Names() {
-		e, _ := src.Lookup(n)
-		list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
-	}
-	path := filepath.Join(t.TempDir(), name+".safetensors")
-	if err := safetensors.Save(path, nil, list); err != nil {
-		t.Fatal(err)
-	}
-	m, err := runtime.LoadModel(path, dtype.Invalid)
+	m, err := runtime.LoadModel(nodetest.Save(t, filepath.Join(t.TempDir(), name+".safetensors"), nodetest.Recorded(t, "sam3", name)), dtype.Invalid)
 	if err != nil {
 		t.Fatal(err)
 	}

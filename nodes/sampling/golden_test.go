@@ -2,11 +2,9 @@ package sampling_test
 
 import (
 	"context"
-	"fmt"
 	"image"
 	"image/color"
 	_ "image/png"
-	"log/slog"
 	"maps"
 	"os"
 	"sync"
@@ -16,27 +14,16 @@ import (
 	"comfygo/engine/dtype"
 	es "comfygo/engine/sampling"
 	"comfygo/engine/tensor"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	"comfygo/nodes/sampling"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // whole is the allowance for a whole pipeline's latent: 5e-5 of its rms, where the reference's own float32 is 2.5e-6 off.
 var whole = golden.Tolerance{RMSRel: 5e-5}

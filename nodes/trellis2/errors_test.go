@@ -16,6 +16,7 @@ import (
 	sampler "comfygo/nodes/sampling"
 	"comfygo/nodes/trellis2"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // cellsAt is a latent of cells in one row along z.
@@ -46,7 +47,7 @@ func TestErrors(t *testing.T) {
 	broken := structure(1, 32, 16, 16, 16)
 	broken.Samples.Data[7] = nan
 	divided := engine.Divided{make([]family.Cells, 4)}
-	stages := run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: entry, Negative: entry, Voxel: grid()})
+	stages := nodetest.Run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: entry, Negative: entry, Voxel: grid()})
 	ksampler := func(l engine.Latent, c any) nodes.Node {
 		return &sampler.KSampler{Model: m.flow, Steps: 1, CFG: 1, Sampler: "euler", Scheduler: "simple", Denoise: 1, Positive: c.(engine.Conditioning), Negative: c.(engine.Conditioning), Latent: l}
 	}
@@ -117,8 +118,8 @@ func TestInterrupted(t *testing.T) {
 func TestEightBits(t *testing.T) {
 	t.Parallel()
 	ctx, all, m := place(t), stored(t), load(t)
-	entries := run(t, ctx, &trellis2.Trellis2Conditioning{ClipVision: m.dino, Image: image("seen", 1.5, 2, 40, 56, 4)})
-	stage := run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: entries[0].(engine.Conditioning), Negative: entries[1].(engine.Conditioning), Voxel: grid()})
+	entries := nodetest.Run(t, ctx, &trellis2.Trellis2Conditioning{ClipVision: m.dino, Image: image("seen", 1.5, 2, 40, 56, 4)})
+	stage := nodetest.Run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: entries[0].(engine.Conditioning), Negative: entries[1].(engine.Conditioning), Voxel: grid()})
 	small := got[*engine.Model](t)(runtime.LoadModel(file(t, [3]string{"trellis2", "flow"}), dtype.F8E4M3))
 	rounded, whole := sampled(t, ctx, small, stage), sampled(t, ctx, m.flow, stage)
 	check(t, all, "coarse", rounded.Samples.Data, golden.Tolerance{RMSRel: 0.1})

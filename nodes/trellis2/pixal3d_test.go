@@ -15,6 +15,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/trellis2"
+	"comfygo/tests/nodetest"
 )
 
 // sighted is a file of DINOv3 with the recording's upsampler, whose weights are named after their places in it and whose periods are those of the published
@@ -81,7 +82,7 @@ func TestPixal3D(t *testing.T) {
 	t.Parallel()
 	ctx, all, m := place(t), stored(t), load(t)
 	dino := got[*engine.ImageEncoder](t)(runtime.LoadVision(sighted(t)))
-	entries := run(t, ctx, &trellis2.Pixal3DConditioning{ClipVision: dino, Image: image("posed", 1, 2, 33, 33, 3), Angle: 49.13})
+	entries := nodetest.Run(t, ctx, &trellis2.Pixal3DConditioning{ClipVision: dino, Image: image("posed", 1, 2, 33, 33, 3), Angle: 49.13})
 	positive, negative := entries[0].(engine.Conditioning), entries[1].(engine.Conditioning)
 	check(t, all, "global small", positive[0].Tokens.Data, near)
 	check(t, all, "global large", positive[0].Values["embeds"].(*tensor.Tensor).Data, near)
@@ -93,25 +94,25 @@ func TestPixal3D(t *testing.T) {
 		}
 		check(t, all, "features "+name, y.Data, near)
 	}
-	empty := run(t, ctx, &trellis2.EmptyTrellis2LatentStructure{BatchSize: 2})
+	empty := nodetest.Run(t, ctx, &trellis2.EmptyTrellis2LatentStructure{BatchSize: 2})
 	whole := sampled(t, ctx, m.posed, append(entries, empty...))
 	var first []float32
 	for i := range 2 {
 		first = append(first, whole.Samples.Index(i).Data[:8*4096]...)
 	}
 	check(t, all, "posed structure", first, near)
-	coarse := sampled(t, ctx, m.posed, run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: positive, Negative: negative, Voxel: grid()}))
+	coarse := sampled(t, ctx, m.posed, nodetest.Run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: positive, Negative: negative, Voxel: grid()}))
 	check(t, all, "posed coarse", coarse.Samples.Data, near)
-	stage := run(t, ctx, &trellis2.Trellis2UpsampleStage{Positive: positive, Negative: negative, ShapeLatent: coarse, VAE: m.shape, TargetResolution: 1024})
+	stage := nodetest.Run(t, ctx, &trellis2.Trellis2UpsampleStage{Positive: positive, Negative: negative, ShapeLatent: coarse, VAE: m.shape, TargetResolution: 1024})
 	check(t, all, "posed cells", numbers(stage[2].(engine.Latent).Sparse.At), exact)
-	painted := sampled(t, ctx, m.posed, run(t, ctx, &trellis2.Trellis2TextureStage{Positive: positive, Negative: negative, ShapeLatent: coarse}))
+	painted := sampled(t, ctx, m.posed, nodetest.Run(t, ctx, &trellis2.Trellis2TextureStage{Positive: positive, Negative: negative, ShapeLatent: coarse}))
 	check(t, all, "posed texture", painted.Samples.Data, near)
 	if !coarse.Sparse.YUp || !painted.Sparse.YUp {
 		t.Error("the y axis of Pixal3D does not point up")
 	}
 
 	blind := got[*engine.ImageEncoder](t)(runtime.LoadVision(file(t, [3]string{"dino3", "plain"})))
-	entries = run(t, ctx, &trellis2.Pixal3DConditioning{ClipVision: blind, Image: image("posed", 1, 2, 33, 33, 3), Angle: 170})
+	entries = nodetest.Run(t, ctx, &trellis2.Pixal3DConditioning{ClipVision: blind, Image: image("posed", 1, 2, 33, 33, 3), Angle: 170})
 	positive, negative = entries[0].(engine.Conditioning), entries[1].(engine.Conditioning)
 	y, err := trellis2.Features(ctx, positive, "shape_512", places())
 	if err != nil || y.Dim(1) != 128 {

@@ -1,8 +1,6 @@
 package trellis2_test
 
 import (
-	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,51 +8,33 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	_ "comfygo/engine/family/all"
-	"comfygo/engine/family/familytest"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	"comfygo/internal/geometry"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	sampler "comfygo/nodes/sampling"
 	"comfygo/nodes/trellis2"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // file writes recorded networks of families to a file: each a salt, a name and a prefix.
 func file(t *testing.T, networks ...[3]string) string {
 	t.Helper()
 	var list []safetensors.Tensor
 	for _, n := range networks {
-		_, src := familytest.Recorded(t, "../../engine/family/"+n[0]+"/testdata/"+n[1], n[0])
-		for _, name := range src.Names() {
-			e, _ := src.Lookup(name)
-			list = append(list, safetensors.Tensor{Name: n[2] + name, DType: e.DType, Shape: e.Shape, Data: e.Data})
+		for _, x := range nodetest.Recorded(t, n[0], n[1]) {
+			x.Name = n[2] + x.Name
+			list = append(list, x)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "weights.safetensors")
-	if err := safetensors.Save(path, nil, list); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return nodetest.Save(t, filepath.Join(t.TempDir(), "weights.safetensors"), list)
 }
 
 // got is a result without an error.
@@ -69,24 +49,7 @@ func got[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-func place(t *testing.T) *nodes.Context {
-	t.Helper()
-	f, err := folders.New(folders.Config{Base: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
-}
-
-// run returns the outputs of a node.
-func run(t *testing.T, ctx *nodes.Context, n nodes.Node) []any {
-	t.Helper()
-	r, err := n.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Values
-}
+func place(t *testing.T) *nodes.Context { return nodetest.Context(t, runtime, t.TempDir()) }
 
 func normal(name string, shape ...int) *tensor.Tensor {
 	return golden.Normal("trellis2/"+name, shape...)
@@ -163,7 +126,7 @@ func load(t *testing.T) models {
 // sampled runs the recording's KSampler.
 func sampled(t *testing.T, ctx *nodes.Context, m *engine.Model, in []any) engine.Latent {
 	t.Helper()
-	return run(t, ctx, &sampler.KSampler{
+	return nodetest.Run(t, ctx, &sampler.KSampler{
 		Model: m, Seed: 5, Steps: 2, CFG: 3, Sampler: "euler", Scheduler: "simple", Denoise: 1,
 		Positive: in[0].(engine.Conditioning), Negative: in[1].(engine.Conditioning), Latent: in[2].(engine.Latent),
 	})[0].(engine.Latent)
@@ -187,7 +150,7 @@ var (
 func TestEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	ctx, all, m := place(t), stored(t), load(t)
-	entries := run(t, ctx, &trellis2.Trellis2Conditioning{ClipVision: m.dino, Image: image("seen", 1.5, 2, 40, 56, 4)})
+	entries := nodetest.Run(t, ctx, &trellis2.Trellis2Conditioning{ClipVision: m.dino, Image: image("seen", 1.5, 2, 40, 56, 4)})
 	positive, negative := entries[0].(engine.Conditioning), entries[1].(engine.Conditioning)
 	check(t, all, "small", positive[0].Tokens.Data, near)
 	check(t, all, "large", positive[0].Values["embeds"].(*tensor.Tensor).Data, near)
@@ -196,7 +159,7 @@ func TestEqualsUpstream(t *testing.T) {
 			t.Fatal("the negative entry is not empty")
 		}
 	}
-	empty := run(t, ctx, &trellis2.EmptyTrellis2LatentStructure{BatchSize: 2})
+	empty := nodetest.Run(t, ctx, &trellis2.EmptyTrellis2LatentStructure{BatchSize: 2})
 	whole := sampled(t, ctx, m.flow, append(entries, empty...))
 	var first []float32
 	for i := range 2 {
@@ -204,20 +167,20 @@ func TestEqualsUpstream(t *testing.T) {
 	}
 	check(t, all, "structure", first, near)
 	for _, side := range []string{"32", "64"} {
-		v := run(t, ctx, &trellis2.VaeDecodeStructureTrellis2{Samples: whole, VAE: m.shape, Resolution: side})[0].(*geometry.Voxels)
+		v := nodetest.Run(t, ctx, &trellis2.VaeDecodeStructureTrellis2{Samples: whole, VAE: m.shape, Resolution: side})[0].(*geometry.Voxels)
 		check(t, all, "voxel "+side, v.Grid.Data, exact)
 	}
 
-	stage := run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: positive, Negative: negative, Voxel: grid()})
+	stage := nodetest.Run(t, ctx, &trellis2.Trellis2ShapeStage{Positive: positive, Negative: negative, Voxel: grid()})
 	check(t, all, "cells", numbers(stage[2].(engine.Latent).Sparse.At), exact)
 	coarse := sampled(t, ctx, m.flow, stage)
 	check(t, all, "coarse", coarse.Samples.Data, near)
-	stage = run(t, ctx, &trellis2.Trellis2UpsampleStage{Positive: positive, Negative: negative, ShapeLatent: coarse, VAE: m.shape, TargetResolution: 1024})
+	stage = nodetest.Run(t, ctx, &trellis2.Trellis2UpsampleStage{Positive: positive, Negative: negative, ShapeLatent: coarse, VAE: m.shape, TargetResolution: 1024})
 	check(t, all, "fine cells", numbers(stage[2].(engine.Latent).Sparse.At), exact)
 	fine := sampled(t, ctx, m.flow, stage)
 	check(t, all, "fine", fine.Samples.Data, near)
 
-	out := run(t, ctx, &trellis2.VaeDecodeShapeTrellis{Samples: coarse, VAE: m.shape})
+	out := nodetest.Run(t, ctx, &trellis2.VaeDecodeShapeTrellis{Samples: coarse, VAE: m.shape})
 	mesh := out[0].(*geometry.Mesh)
 	if err := mesh.Check(); err != nil {
 		t.Fatal(err)
@@ -237,9 +200,9 @@ func TestEqualsUpstream(t *testing.T) {
 	check(t, all, "vertices", vertices, near)
 	check(t, all, "faces", faces, exact)
 
-	painted := sampled(t, ctx, m.flow, run(t, ctx, &trellis2.Trellis2TextureStage{Positive: positive, Negative: negative, ShapeLatent: coarse}))
+	painted := sampled(t, ctx, m.flow, nodetest.Run(t, ctx, &trellis2.Trellis2TextureStage{Positive: positive, Negative: negative, ShapeLatent: coarse}))
 	check(t, all, "texture", painted.Samples.Data, near)
-	colors := run(t, ctx, &trellis2.VaeDecodeTextureTrellis{Samples: painted, VAE: m.texture, Divided: out[1].(engine.Divided)})[0].(*geometry.Voxels)
+	colors := nodetest.Run(t, ctx, &trellis2.VaeDecodeTextureTrellis{Samples: painted, VAE: m.texture, Divided: out[1].(engine.Divided)})[0].(*geometry.Voxels)
 	if err := colors.CheckCells(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package triposplat_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,50 +13,26 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	_ "comfygo/engine/family/all"
-	"comfygo/engine/family/familytest"
-	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	"comfygo/internal/geometry"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	sampler "comfygo/nodes/sampling"
 	"comfygo/nodes/triposplat"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // file writes a recorded network of a family to a file.
 func file(t *testing.T, salt, name string) string {
 	t.Helper()
-	_, src := familytest.Recorded(t, "../../engine/family/"+salt+"/testdata/"+name, salt)
-	var list []safetensors.Tensor
-	for _, n := range src.Names() {
-		e, _ := src.Lookup(n)
-		list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
-	}
-	path := filepath.Join(t.TempDir(), name+".safetensors")
-	if err := safetensors.Save(path, nil, list); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return nodetest.Save(t, filepath.Join(t.TempDir(), name+".safetensors"), nodetest.Recorded(t, salt, name))
 }
 
 // loaded is the result of a loader.
@@ -72,24 +47,7 @@ func loaded[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-func place(t *testing.T) *nodes.Context {
-	t.Helper()
-	f, err := folders.New(folders.Config{Base: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
-}
-
-// run returns the outputs of a node.
-func run(t *testing.T, ctx *nodes.Context, n nodes.Node) []any {
-	t.Helper()
-	r, err := n.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Values
-}
+func place(t *testing.T) *nodes.Context { return nodetest.Context(t, runtime, t.TempDir()) }
 
 func normal(name string, shape ...int) *tensor.Tensor {
 	return golden.Normal("triposplat/"+name, shape...)
@@ -152,7 +110,7 @@ func TestPreprocess(t *testing.T) {
 		"at the edge": {Image: plain, Mask: edge, Size: 263},
 		"large":       {Image: pictured("wide", 1, 300, 700, 3), Mask: ellipse(300, 700, 350, 150, 90, 60), ErodeRadius: 3, Size: 256},
 	} {
-		y := run(t, ctx, n)[0].(*tensor.Tensor)
+		y := nodetest.Run(t, ctx, n)[0].(*tensor.Tensor)
 		if y.Dim(1) != 256 || y.Dim(2) != 256 {
 			t.Errorf("%s: shape %v", name, y.Shape)
 		}
@@ -165,7 +123,7 @@ func TestConditioning(t *testing.T) {
 	t.Parallel()
 	ctx, all := place(t), stored(t)
 	dino := loaded[*engine.ImageEncoder](t)(runtime.LoadVision(file(t, "dino3", "gated")))
-	out := run(t, ctx, &triposplat.TripoSplatConditioning{ClipVision: dino, VAE: runtime.PixelSpace(), Image: pictured("seen", 2, 48, 64, 3)})
+	out := nodetest.Run(t, ctx, &triposplat.TripoSplatConditioning{ClipVision: dino, VAE: runtime.PixelSpace(), Image: pictured("seen", 2, 48, 64, 3)})
 	positive, negative, latent := out[0].(engine.Conditioning)[0], out[1].(engine.Conditioning)[0], out[2].(engine.Latent)
 	reference := func(c engine.Cond) *tensor.Tensor {
 		return c.Values[sampling.KeyReferences].([]any)[0].(*tensor.Tensor)
@@ -187,7 +145,7 @@ func TestDecode(t *testing.T) {
 	t.Parallel()
 	ctx, all := place(t), stored(t)
 	vae := loaded[*engine.VAE](t)(runtime.LoadVAE(file(t, "triposplat", "vae")))
-	s := run(t, ctx, &triposplat.VAEDecodeTripoSplat{Samples: engine.Latent{Samples: normal("z", 2, 24, 16)}, VAE: vae, NumGaussians: 32768, Seed: 7})[0].(*geometry.Splats)
+	s := nodetest.Run(t, ctx, &triposplat.VAEDecodeTripoSplat{Samples: engine.Latent{Samples: normal("z", 2, 24, 16)}, VAE: vae, NumGaussians: 32768, Seed: 7})[0].(*geometry.Splats)
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +214,7 @@ func TestSampled(t *testing.T) {
 	ctx := place(t)
 	model := loaded[*engine.Model](t)(runtime.LoadModel(file(t, "triposplat", "flow"), dtype.Invalid))
 	vae := loaded[*engine.VAE](t)(runtime.LoadVAE(file(t, "triposplat", "vae")))
-	shown := run(t, ctx, &triposplat.TripoSplatSamplingPreview{Model: model, VAE: vae, OctreeLevel: 3, NumGaussians: 1024, Yaw: 90, Pitch: 15, PointSize: 3})[0].(*engine.Model)
+	shown := nodetest.Run(t, ctx, &triposplat.TripoSplatSamplingPreview{Model: model, VAE: vae, OctreeLevel: 3, NumGaussians: 1024, Yaw: 90, Pitch: 15, PointSize: 3})[0].(*engine.Model)
 	if model.Preview() != nil || shown.Preview() == nil {
 		t.Fatal("the preview is not that of the new model alone")
 	}
@@ -267,14 +225,14 @@ func TestSampled(t *testing.T) {
 	entry := func(name string) engine.Conditioning {
 		return engine.Conditioning{{Tokens: normal(name, 1, 11, 128), Values: map[string]any{sampling.KeyReferences: []any{normal(name+" latent", 1, 8, 2, 3)}}}}
 	}
-	latent := run(t, ctx, &sampler.KSampler{
+	latent := nodetest.Run(t, ctx, &sampler.KSampler{
 		Model: shown, Steps: 2, CFG: 3, Sampler: "euler", Scheduler: "simple", Positive: entry("positive"), Negative: entry("negative"), Denoise: 1,
 		Latent: engine.Latent{Samples: tensor.New(1, 24, 16), Along: []*tensor.Tensor{tensor.New(1, 1, 5)}},
 	})[0].(engine.Latent)
 	if fmt.Sprint(latent.Samples.Shape, latent.Along[0].Shape) != "[1 24 16] [1 1 5]" {
 		t.Errorf("a latent of %v and %v", latent.Samples.Shape, latent.Along[0].Shape)
 	}
-	s := run(t, ctx, &triposplat.VAEDecodeTripoSplat{Samples: latent, VAE: vae, NumGaussians: 32768})[0].(*geometry.Splats)
+	s := nodetest.Run(t, ctx, &triposplat.VAEDecodeTripoSplat{Samples: latent, VAE: vae, NumGaussians: 32768})[0].(*geometry.Splats)
 	if len(s.Items) != 1 || s.Items[0].Count() != 32768 {
 		t.Errorf("%d items", len(s.Items))
 	}

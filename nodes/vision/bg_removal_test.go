@@ -13,6 +13,7 @@ import (
 	"comfygo/nodes"
 	"comfygo/nodes/vision"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // TestRemoveBackground runs the classes as ComfyUI's ran, on images of other proportions with alpha, and of one pixel. Logits are right to 1e-5 of
@@ -24,9 +25,9 @@ func TestRemoveBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := run(t, ctx, &vision.LoadBackgroundRemovalModel{BgRemovalName: "small.safetensors"})[0].(*engine.BackgroundRemover)
+	m := nodetest.Run(t, ctx, &vision.LoadBackgroundRemovalModel{BgRemovalName: "small.safetensors"})[0].(*engine.BackgroundRemover)
 	for name, shape := range map[string][]int{"photo": {1, 30, 47, 4}, "pixel": {2, 1, 1, 3}} {
-		mask := run(t, ctx, &vision.RemoveBackground{BgRemovalModel: m, Image: image("birefnet", name, shape...)})[0].(*tensor.Tensor)
+		mask := nodetest.Run(t, ctx, &vision.RemoveBackground{BgRemovalModel: m, Image: image("birefnet", name, shape...)})[0].(*tensor.Tensor)
 		if !slices.Equal(mask.Shape, shape[:3]) {
 			t.Errorf("%s: shape %v", name, mask.Shape)
 		}
@@ -49,7 +50,7 @@ func TestRemoveBackground(t *testing.T) {
 			t.Errorf("%T: %v, want %q", n, err, want)
 		}
 	}
-	overflow := run(t, ctx, &vision.LoadBackgroundRemovalModel{BgRemovalName: "overflow.safetensors"})[0].(*engine.BackgroundRemover)
+	overflow := nodetest.Run(t, ctx, &vision.LoadBackgroundRemovalModel{BgRemovalName: "overflow.safetensors"})[0].(*engine.BackgroundRemover)
 	if _, err := overflow.Mask(t.Context(), image("birefnet", "photo", 1, 30, 47, 4), func(int) {}); err == nil || !strings.Contains(err.Error(), "not finite numbers") {
 		t.Errorf("a mask of values that are too large: %v", err)
 	}

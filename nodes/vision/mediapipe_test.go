@@ -19,6 +19,7 @@ import (
 	"comfygo/nodes"
 	"comfygo/nodes/vision"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // ring are n landmarks from first on, joined to a ring.
@@ -97,13 +98,13 @@ func TestMediaPipeFaceLandmarker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := run(t, ctx, &vision.LoadMediaPipeFaceLandmarker{ModelName: "net.safetensors"})[0].(*engine.FaceFinder)
+	m := nodetest.Run(t, ctx, &vision.LoadMediaPipeFaceLandmarker{ModelName: "net.safetensors"})[0].(*engine.FaceFinder)
 	images := image("facemesh", "images", 2, 40, 61, 4)
 	for name, n := range map[string]vision.MediaPipeFaceLandmarker{
 		"near": {DetectorVariant: "short", NumFaces: 3}, "far": {DetectorVariant: "full", NumFaces: 1}, "both": {DetectorVariant: "both", MinConfidence: 0.7}, "nothing": {DetectorVariant: "short", NumFaces: 1, MinConfidence: 1},
 	} {
 		n.FaceDetectionModel, n.Image, n.MissingFrameFallback = m, images, "empty"
-		out := run(t, ctx, &n)
+		out := nodetest.Run(t, ctx, &n)
 		want, _ := recorded.Get(name)
 		compareBoxes(t, name, out[1], want, 0.2)
 		marks := out[0].(*vision.FaceLandmarks)
@@ -189,7 +190,7 @@ func TestDrawFaces(t *testing.T) {
 		"eight":  {Connections: nodes.Choice{Key: "all"}, Color: "#fff", Thickness: 8, PointSize: 3, Image: drawn},
 	} {
 		n.FaceLandmarks = marks
-		got := run(t, ctx, &n)[0].(*tensor.Tensor)
+		got := nodetest.Run(t, ctx, &n)[0].(*tensor.Tensor)
 		want, err := stored.Get("draw " + name)
 		if err != nil {
 			t.Fatal(err)
@@ -206,7 +207,7 @@ func TestDrawFaces(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]nodes.Choice{"all": {Key: "all"}, "parts": {Key: "custom", Inputs: &vision.MaskedParts{Lips: true, Irises: true}}} {
-		got := run(t, ctx, &vision.MediaPipeFaceMask{FaceLandmarks: marks, Regions: c})[0].(*tensor.Tensor)
+		got := nodetest.Run(t, ctx, &vision.MediaPipeFaceMask{FaceLandmarks: marks, Regions: c})[0].(*tensor.Tensor)
 		want, err := stored.Get("mask " + name)
 		if err != nil {
 			t.Fatal(err)

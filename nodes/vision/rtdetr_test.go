@@ -14,6 +14,7 @@ import (
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/vision"
+	"comfygo/tests/nodetest"
 )
 
 // TestRTDETRDetect runs the class as ComfyUI's ran: boxes of images of other proportions, of one class, none, and counted from the end. Boxes are right to
@@ -53,7 +54,7 @@ func TestRTDETRDetect(t *testing.T) {
 	} {
 		c.n.Model, c.n.Image = m, image("rtdetr", name, c.shape...)
 		want, _ := recorded.Get(name)
-		compareBoxes(t, name, run(t, ctx, &c.n)[0], want, 1e-5*float64(max(c.shape[1], c.shape[2])))
+		compareBoxes(t, name, nodetest.Run(t, ctx, &c.n)[0], want, 1e-5*float64(max(c.shape[1], c.shape[2])))
 	}
 	checkThreshold(t, ctx, m)
 	if _, err := load("overflow.safetensors").Detect(t.Context(), image("rtdetr", "photo", 1, 30, 47, 3), func(int) {}); err == nil || !strings.Contains(err.Error(), "not finite numbers") {
@@ -86,9 +87,9 @@ func TestRTDETRDetect(t *testing.T) {
 func checkThreshold(t *testing.T, ctx *nodes.Context, m *engine.Model) {
 	t.Helper()
 	n := vision.RTDETRDetect{Model: m, Image: image("rtdetr", "photo", 1, 30, 47, 3), ClassName: "all", MaxDetections: 1}
-	best, _ := run(t, ctx, &n)[0].([]any)[0].([]any)[0].(*pyjson.Object).Get("score")
+	best, _ := nodetest.Run(t, ctx, &n)[0].([]any)[0].([]any)[0].(*pyjson.Object).Get("score")
 	n.Threshold = best.(float64) - 1e-12
-	if found := run(t, ctx, &n)[0].([]any)[0].([]any); len(found) != 0 {
+	if found := nodetest.Run(t, ctx, &n)[0].([]any)[0].([]any); len(found) != 0 {
 		t.Errorf("%d objects above the best score", len(found))
 	}
 }

@@ -2,8 +2,6 @@ package vision_test
 
 import (
 	"bytes"
-	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,31 +10,18 @@ import (
 
 	"comfygo/engine"
 	_ "comfygo/engine/family/all"
-	"comfygo/engine/family/familytest"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	inner "comfygo/internal/golden"
-	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	"comfygo/tests/golden"
+	"comfygo/tests/nodetest"
 )
 
 // runtime is the one of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
-func TestMain(m *testing.M) {
-	runtime = engine.New(engine.Config{
-		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	code := m.Run()
-	if err := runtime.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, &runtime, nil)) }
 
 // overflowing are the tensors of a model whose last layers have finite weights that are too large for float32 when they are summed.
 func overflowing(list []safetensors.Tensor) []safetensors.Tensor {
@@ -58,20 +43,14 @@ func place(t *testing.T, folder, family, name string, change func(*safetensors.T
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, src := familytest.Recorded(t, filepath.Join("../../engine/family", family, "testdata", name), family)
-	var list []safetensors.Tensor
-	for _, n := range src.Names() {
-		e, _ := src.Lookup(n)
-		made := safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data}
-		if change != nil {
-			change(&made)
+	list := nodetest.Recorded(t, family, name)
+	if change != nil {
+		for i := range list {
+			change(&list[i])
 		}
-		list = append(list, made)
 	}
 	save := func(name string, list []safetensors.Tensor) {
-		if err := safetensors.Save(filepath.Join(dir, name+".safetensors"), nil, list); err != nil {
-			t.Fatal(err)
-		}
+		nodetest.Save(t, filepath.Join(dir, name+".safetensors"), list)
 	}
 	save(name, list)
 	save("overflow", overflowing(list))
@@ -79,21 +58,7 @@ func place(t *testing.T, folder, family, name string, change func(*safetensors.T
 	if err := os.WriteFile(filepath.Join(dir, "broken.safetensors"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := folders.New(folders.Config{Base: base})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
-}
-
-// run returns the outputs of a node.
-func run(t *testing.T, ctx *nodes.Context, n nodes.Node) []any {
-	t.Helper()
-	r, err := n.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Values
+	return nodetest.Context(t, runtime, base)
 }
 
 // image is one of a recording's, around 0.5.

@@ -20,7 +20,7 @@ const (
 	soundEnd   = "<audio|>"
 )
 
-// The placeholder tokens of images, frames and sounds.
+// The tokens in whose places the embeddings of images, frames and audio go.
 const (
 	tokenImage int32 = 258880
 	tokenSound int32 = 258881
