@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -94,6 +95,11 @@ func (rt *Runtime) OnDevice(d ort.Device) *Runtime {
 // WithMemory returns a runtime that shares rt's library and believes in this much free memory.
 func (rt *Runtime) WithMemory(available func() int64) *Runtime {
 	return rt.changed(func(c *Config) { c.Available = available })
+}
+
+// WithLog returns a runtime that shares rt's library and writes to another log.
+func (rt *Runtime) WithLog(log *slog.Logger) *Runtime {
+	return rt.changed(func(c *Config) { c.Log = log })
 }
 
 // AsPrepared returns a runtime that shares rt's library and lays the U-Net's weights out in memory.

@@ -159,7 +159,7 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 	for name, v := range values {
 		sizes[name] = v.Shape
 	}
-	adapters := residency.Adapted{Sizes: sizes, Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
+	adapters := residency.Adapted{Sizes: sizes, Doing: doing[r.role], Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
 		return g.Build(family.Spec{Target: target, Adapters: r.adapters})
 	}}
 	if g.Steps {
@@ -191,6 +191,11 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 		return nil, err
 	}
 	return out, nil
+}
+
+// doing names the runs of networks whose callers do not know how much memory a run takes.
+var doing = map[family.Role]string{
+	family.RoleText: "encoding the prompt", family.RoleVision: "encoding the image", family.RoleAudio: "encoding the audio",
 }
 
 func asValues(in []family.Value) (map[string]ort.Value, error) {

@@ -28,11 +28,6 @@ type Activations struct {
 	known  map[string]int64
 }
 
-// sessionBytes is the memory of a session, independent of the size. Measured with tools/activations, as are the rules of
-// onnx.Graph.Peak: of 24 runs of nine models from 75 to 800 MiB the estimates were 0.76 to 1.18 of the peak, and 0.92 in the
-// middle.
-const sessionBytes = 12 << 20
-
 // Of estimates a run of g for the given values of the symbols of its inputs' shapes (onnx.Graph.Peak). A graph that cannot be written takes nothing,
 // because running it returns the error; the same applies to a graph with a symbol without a value.
 func (a *Activations) Of(g Graph, symbols map[string]int) int64 {
@@ -51,7 +46,7 @@ func (a *Activations) Of(g Graph, symbols map[string]int) int64 {
 	if err != nil {
 		return 0
 	}
-	n := live + sessionBytes
+	n := live + onnx.SessionBytes
 	if len(a.known) >= mostKnown {
 		clear(a.known)
 	}

@@ -70,7 +70,7 @@ func (a *GPUArena) Bytes() int64 {
 
 // Planner returns the graph without its weights, to simulate runs with: it refers to no source.
 func (g *Graph) Planner() *Graph {
-	return &Graph{Name: g.Name, nodes: g.nodes, inputs: g.inputs, outputs: g.outputs}
+	return &Graph{Name: g.Name, nodes: g.nodes, inputs: g.inputs, outputs: g.outputs, counts: g.counts}
 }
 
 // The operators of CUDA that may write their result over their operand.

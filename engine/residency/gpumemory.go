@@ -207,14 +207,23 @@ func (e *estimate) of(inputs map[string][]int) int64 {
 	return grown
 }
 
-// reserve makes room on a GPU for a run and charges the network with what stays of it; the returned function ends the charge for the rest.
-func (n *Network) reserve(inputs map[string]ort.Value) (done func()) {
-	if n.estimate == nil {
-		return func() {}
+// reserve makes room for a run and charges the network with what stays of it; the returned function ends the charge for the rest. It fails
+// for a run that does not fit into the memory of the host.
+func (n *Network) reserve(inputs map[string]ort.Value) (done func(), err error) {
+	if n.estimate == nil && n.onHost == nil {
+		return func() {}, nil
 	}
 	shapes := make(map[string][]int, len(inputs))
 	for name, v := range inputs {
 		shapes[name] = v.Shape
+	}
+	if n.onHost != nil {
+		bytes := n.onHost.of(shapes)
+		if err := n.check(bytes); err != nil {
+			return nil, err
+		}
+		n.running(bytes)
+		return func() { n.running(-bytes) }, nil
 	}
 	bytes := n.estimate.of(shapes)
 	if bytes > 0 {
@@ -222,10 +231,10 @@ func (n *Network) reserve(inputs map[string]ort.Value) (done func()) {
 	}
 	if !n.estimate.copied {
 		n.adjust(bytes)
-		return func() {}
+		return func() {}, nil
 	}
 	n.running(bytes)
-	return func() { n.running(-bytes) }
+	return func() { n.running(-bytes) }, nil
 }
 
 // reloadSeconds estimates what making a network's session on a GPU again costs: weights that are stored as the graph wants them are read

@@ -32,7 +32,7 @@ func (e *MemoryError) Error() string {
 	if e.Present >= 0 {
 		text += fmt.Sprintf(", %.1f GiB are free", gib(e.Present))
 	}
-	text += ": use a smaller size or batch"
+	text += ": use a smaller size or batch, or a shorter text"
 	if e.Cause != nil {
 		text += " (" + e.Cause.Error() + ")"
 	}

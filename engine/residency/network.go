@@ -61,6 +61,9 @@ type Network struct {
 	// estimate, on a GPU, knows the memory of runs; room evicts networks that are idle until the bytes are free.
 	estimate *estimate
 	room     func(bytes int64)
+	// onHost, on the CPU, knows the memory of runs that callers do not enter into the ledger; check fails for bytes that do not fit.
+	onHost *hostEstimate
+	check  func(bytes int64) error
 	// retire has the network closed after its last use, and made anew for the next.
 	retire func()
 	// running is told the bytes that a run takes for its time.
@@ -84,7 +87,11 @@ func (n *Network) Run(ctx context.Context, a Adapted, inputs map[string]ort.Valu
 	if n.prompt != nil {
 		return n.Step(ctx, a, inputs, outputs...)
 	}
-	defer n.reserve(inputs)()
+	done, err := n.reserve(inputs)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if len(n.parameters) > 0 {
 		f, err := n.factorsFor(ctx, a)
 		if err != nil {

@@ -25,6 +25,9 @@ type Adapted struct {
 	Steady func(input string) bool
 	// Sizes are the shapes of the inputs of the run that the network is wanted for.
 	Sizes map[string][]int
+	// Doing, if set, says that the network enters the memory of its runs on the host itself, because the caller does not, and
+	// names the runs in the error for one that does not fit: "encoding the prompt".
+	Doing string
 }
 
 func (a Adapted) digest() string {

@@ -263,6 +263,11 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 		return bytes, nil
 	}
 	n.adjust = func(delta int64) { sh.ChargeMore(key, delta, mine) }
+	if key.Device.Kind != ort.CUDA && a.Doing != "" {
+		n.onHost = newHostEstimate(g)
+		n.check = func(bytes int64) error { return s.Check(key.Device, a.Doing, bytes) }
+		n.running = func(bytes int64) { s.reserve(sh, bytes) }
+	}
 	if key.Device.Kind == ort.CUDA {
 		n.estimate = newEstimate(ctl, g, once, shrink)
 		n.running = func(bytes int64) { s.reserve(sh, bytes) }

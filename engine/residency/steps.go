@@ -45,7 +45,11 @@ func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Val
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	defer n.reserve(inputs)()
+	done, err := n.reserve(inputs)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s, err := n.stepsFor(inputs, outputs)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@
 // the CPU less what the process held before it, for sizes and batches. The weights are zeros in sparse files, of the shapes
 // that a manifest of the goldens or a file gives.
 //
-//	go run ./tools/activations [-sizes 32x32,64x96] [-rows 1,2] [-tokens 77,256] [-frames 1] MANIFEST|FILE …
+//	go run ./tools/activations [-part diffusion|decode|encode|text] [-type stable_diffusion] [-sizes 32x32,64x96] [-rows 1,2] [-tokens 77,256] [-frames 1] MANIFEST|FILE …
 //
 // It prints one JSON object a run, as engine/family/census/testdata/memory.jsonl keeps them; "estimate" is what the family says. With
 // -dry it prints the estimates alone.
@@ -39,7 +39,7 @@ func main() {
 type measurement struct {
 	// Model names the manifest or the file.
 	Model string `json:"model"`
-	// Part is "diffusion", "decode" or "encode".
+	// Part is "diffusion", "decode", "encode" or "text".
 	Part string `json:"part"`
 	// Shape is that of the latent as the network reads it, of the pixels for "encode". Tokens are those of the text.
 	Shape  []int `json:"shape"`
@@ -51,7 +51,7 @@ type measurement struct {
 
 type options struct {
 	sizes, rows, tokens, frames string
-	part, only                  string
+	part, kind, only            string
 	threads                     int
 	dry                         bool
 }
@@ -63,7 +63,8 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.rows, "rows", "1,2", "rows of a batch")
 	fs.StringVar(&o.tokens, "tokens", "77,512", "lengths of text encodings")
 	fs.StringVar(&o.frames, "frames", "1", "frames of latents of videos")
-	fs.StringVar(&o.part, "part", "diffusion", "diffusion, decode or encode")
+	fs.StringVar(&o.part, "part", "diffusion", "diffusion, decode, encode or text")
+	fs.StringVar(&o.kind, "type", "stable_diffusion", "type of text encoders, as CLIPLoader names it")
 	fs.IntVar(&o.threads, "threads", 2, "threads of one operator")
 	fs.BoolVar(&o.dry, "dry", false, "print the estimates without running anything")
 	fs.StringVar(&o.only, "case", "", "measure this one run in this process (JSON)")
@@ -110,7 +111,7 @@ func measureAll(ctx context.Context, o options, path string) error {
 		if err != nil {
 			return fmt.Errorf("describing a run: %w", err)
 		}
-		cmd := exec.CommandContext(ctx, self, "-threads", strconv.Itoa(o.threads), "-dry="+strconv.FormatBool(o.dry), "-case", string(raw), path)
+		cmd := exec.CommandContext(ctx, self, "-threads", strconv.Itoa(o.threads), "-dry="+strconv.FormatBool(o.dry), "-type", o.kind, "-case", string(raw), path)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("measuring %s: %w", raw, err)
@@ -123,7 +124,11 @@ func measureAll(ctx context.Context, o options, path string) error {
 func (o options) cases(name string) []measurement {
 	var out []measurement
 	tokens := numbers(o.tokens)
-	if o.part != "diffusion" {
+	switch o.part {
+	case "diffusion":
+	case "text":
+		o.sizes, o.rows, o.frames = "1x1", "1", "1"
+	default:
 		tokens = []int{0}
 	}
 	for _, size := range strings.Split(o.sizes, ",") {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ func measure(ctx context.Context, o options, path string, m measurement) error {
 	switch m.Part {
 	case "diffusion":
 		once, err = diffusion(ctx, rt, f, path, &m)
+	case "text":
+		once, err = text(ctx, rt, path, o.kind, &m)
 	default:
 		once, err = vae(ctx, rt, f, path, &m)
 	}
@@ -62,6 +65,11 @@ func measure(ctx context.Context, o options, path string, m measurement) error {
 		return err
 	}
 	m.Peak = peak.Load() - before
+	if m.Part == "text" { // the runtime estimates these runs itself
+		for _, d := range rt.Stats().Devices {
+			m.Estimate += d.Peak
+		}
+	}
 	return json.NewEncoder(os.Stdout).Encode(m)
 }
 
@@ -147,6 +155,22 @@ func vae(ctx context.Context, rt *engine.Runtime, f *family.File, path string, m
 	return func(shape []int, _ int) error {
 		_, err := model.Encode(ctx, tensor.New(shape[0], shape[2], shape[3], shape[1]))
 		return err
+	}, nil
+}
+
+// text encodes prompts of a word that is one token to most tokenizers. The shape is that of the encoding.
+func text(ctx context.Context, rt *engine.Runtime, path, kind string, m *measurement) (func([]int, int) error, error) {
+	clip, err := rt.LoadCLIP(kind, path)
+	if err != nil {
+		return nil, err
+	}
+	return func(_ []int, tokens int) error {
+		c, err := clip.Encode(ctx, strings.Repeat(" a", tokens))
+		if err != nil {
+			return err
+		}
+		m.Shape = c[0].Tokens.Shape
+		return nil
 	}, nil
 }
 

@@ -51,8 +51,9 @@ func (k imageVAEKind) Read(src weights.Source) (family.Autoencoder, error) {
 // frames that its decoder makes.
 type imageVAE struct {
 	imageVAEKind
-	src     weights.Source
-	encodes bool
+	src         weights.Source
+	encodes     bool
+	activations family.Activations
 }
 
 var _ family.Autoencoder = (*imageVAE)(nil)
@@ -83,9 +84,7 @@ func (v *imageVAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tens
 		return nil, fmt.Errorf("decoding a latent of shape %v: the VAE reads %d channels and %d axes", z.Shape, v.channels, v.axes)
 	}
 	one := v.video() && z.Dim(2) == 1
-	out, err := run.Run(ctx, family.Graph{Part: "vae decoder", Variant: family.Digest(one), Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build(v.name+" decoder", v.src, func(b *nn.Builder, s *weights.Scope) { imageCoder{b}.decoder(s, v, one) })
-	}}, []family.Value{family.Floats("z", z)}, "out")
+	out, err := run.Run(ctx, v.decoding(one), []family.Value{family.Floats("z", z)}, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -100,31 +99,41 @@ func (v *imageVAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tens
 	if len(x.Shape) != 4 || x.Dim(0) != 1 || x.Dim(1) != rgb {
 		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads one image of three channels", x.Shape)
 	}
-	out, err := run.Run(ctx, family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build(v.name+" encoder", v.src, func(b *nn.Builder, s *weights.Scope) { imageCoder{b}.encoder(s, v) })
-	}}, []family.Value{family.Floats("pixels", x)}, "latent")
+	out, err := run.Run(ctx, v.encoding(), []family.Value{family.Floats("pixels", x)}, "latent")
 	if err != nil {
 		return nil, err
 	}
 	return out["latent"], nil
 }
 
-// DecodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_decode).
-func (v *imageVAE) DecodeMemory(latent []int) int64 {
-	n := len(latent)
-	if v.video() {
-		return family.Product(2800, latent[2], latent[n-2], latent[n-1], v.downscale, v.downscale, 4)
-	}
-	return family.Product(700, latent[n-2], latent[n-1], v.downscale, v.downscale, 4)
+// decoding is the graph of the decoder; one reports that the latent is one frame.
+func (v *imageVAE) decoding(one bool) family.Graph {
+	return family.Graph{Part: "vae decoder", Variant: family.Digest(one), Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build(v.name+" decoder", v.src, func(b *nn.Builder, s *weights.Scope) { imageCoder{b}.decoder(s, v, one) })
+	}}
 }
 
-// EncodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_encode).
-func (v *imageVAE) EncodeMemory(pixels []int) int64 {
-	each := 700
+func (v *imageVAE) encoding() family.Graph {
+	return family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build(v.name+" encoder", v.src, func(b *nn.Builder, s *weights.Scope) { imageCoder{b}.encoder(s, v) })
+	}}
+}
+
+// DecodeMemory implements family.Autoencoder.
+func (v *imageVAE) DecodeMemory(latent []int) int64 {
+	symbols := map[string]int{"H": latent[len(latent)-2], "W": latent[len(latent)-1]}
 	if v.video() {
-		each = 2800
+		symbols["T"] = latent[2]
 	}
-	return family.Product(each, pixels[len(pixels)-2], pixels[len(pixels)-1], 4)
+	return v.activations.Of(v.decoding(v.video() && latent[2] == 1), symbols)
+}
+
+// EncodeMemory implements family.Autoencoder.
+func (v *imageVAE) EncodeMemory(pixels []int) int64 {
+	if !v.encodes {
+		return 0
+	}
+	return v.activations.Of(v.encoding(), map[string]int{"h": pixels[len(pixels)-2] / v.downscale, "w": pixels[len(pixels)-1] / v.downscale})
 }
 
 // imageCoder writes the layers.

@@ -73,7 +73,8 @@ func Read(src weights.Source) (*VAE, error) {
 // VAE is a VAE that was read from a file.
 type VAE struct {
 	Config
-	src weights.Source
+	src         weights.Source
+	activations family.Activations
 }
 
 var _ family.Autoencoder = (*VAE)(nil)
@@ -136,15 +137,19 @@ func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	return z, nil
 }
 
-// DecodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_decode).
+// DecodeMemory implements family.Autoencoder.
 func (v *VAE) DecodeMemory(latent []int) int64 {
+	h, w := latent[len(latent)-2], latent[len(latent)-1]
 	if v.Folded {
-		latent = []int{latent[0], v.LatentChannels, latent[len(latent)-2] * fold, latent[len(latent)-1] * fold}
+		h, w = h*fold, w*fold
 	}
-	return family.Product(latent[0], 2178, latent[len(latent)-2], latent[len(latent)-1], 64, 4)
+	return v.activations.Of(v.Decoder(), map[string]int{"B": latent[0], "H": h, "W": w})
 }
 
-// EncodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_encode).
+// EncodeMemory implements family.Autoencoder.
 func (v *VAE) EncodeMemory(pixels []int) int64 {
-	return family.Product(1767, pixels[len(pixels)-2], pixels[len(pixels)-1], 4)
+	if !v.HasEncoder {
+		return 0
+	}
+	return v.activations.Of(v.Encoder(), map[string]int{"B": pixels[0], "H": pixels[len(pixels)-2], "W": pixels[len(pixels)-1]})
 }

@@ -37,6 +37,7 @@ type vae struct {
 	channels, patch int
 	// width is the width of the decoder's blocks, pixel that of the network that decodes each pixel of a cell.
 	width, pixel int
+	activations  family.Activations
 }
 
 // Read implements family.VAE.
@@ -65,15 +66,31 @@ func (v *vae) Info() family.VAEInfo {
 // Weights implements family.Autoencoder.
 func (v *vae) Weights() []weights.Source { return []weights.Source{v.encoder, v.decoder} }
 
-// DecodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_decode).
+// DecodeMemory implements family.Autoencoder.
 func (v *vae) DecodeMemory(latent []int) int64 {
-	return family.Product(latent[0], 1000, latent[len(latent)-2], latent[len(latent)-1], v.patch, v.patch, 4)
+	h, w := latent[len(latent)-2], latent[len(latent)-1]
+	return v.activations.Of(v.decoding(), map[string]int{"B": latent[0], "h": h, "w": w, "rows": windows(h), "cols": windows(w)})
 }
 
-// EncodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_encode).
+// EncodeMemory implements family.Autoencoder.
 func (v *vae) EncodeMemory(pixels []int) int64 {
-	return family.Product(400, pixels[len(pixels)-2], pixels[len(pixels)-1], 4)
+	return v.activations.Of(v.encoding(), map[string]int{"B": pixels[0], "H": pixels[len(pixels)-2], "W": pixels[len(pixels)-1]})
 }
+
+func (v *vae) decoding() family.Graph {
+	return family.Graph{Part: "vae decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("mage vae decoder", v.decoder, func(b *nn.Builder, s *weights.Scope) { writer{b}.decoder(s, v) })
+	}}
+}
+
+func (v *vae) encoding() family.Graph {
+	return family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("mage vae encoder", v.encoder, func(b *nn.Builder, s *weights.Scope) { writer{b}.encoder(s, v) })
+	}}
+}
+
+// windows is the number of windows of attention that cover n cells.
+func windows(n int) int { return (n + window - 1) / window }
 
 // time is the embedding of the timestep zero, [1,256].
 func time() family.Value {
@@ -96,13 +113,10 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 		name string
 		n    int
 	}{{"rows", h}, {"cols", w}} {
-		padded := (axis.n + window - 1) / window * window
+		padded := windows(axis.n) * window
 		in = append(in, edge(axis.name, padded, axis.n), edge(axis.name+"_back", axis.n, axis.n))
 	}
-	g := family.Graph{Part: "vae decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("mage vae decoder", v.decoder, func(b *nn.Builder, s *weights.Scope) { writer{b}.decoder(s, v) })
-	}}
-	out, err := run.Run(ctx, g, in, "out")
+	out, err := run.Run(ctx, v.decoding(), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +138,7 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	if len(x.Shape) != 4 || x.Dim(1) != rgb || x.Dim(2) < v.patch || x.Dim(3) < v.patch {
 		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads three channels of at least %d by %d pixels", x.Shape, v.patch, v.patch)
 	}
-	g := family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("mage vae encoder", v.encoder, func(b *nn.Builder, s *weights.Scope) { writer{b}.encoder(s, v) })
-	}}
-	out, err := run.Run(ctx, g, []family.Value{family.Floats("pixels", x), time(), family.Floats("zeros", tensor.New(1, 1, v.channels))}, "z")
+	out, err := run.Run(ctx, v.encoding(), []family.Value{family.Floats("pixels", x), time(), family.Floats("zeros", tensor.New(1, 1, v.channels))}, "z")
 	if err != nil {
 		return nil, err
 	}

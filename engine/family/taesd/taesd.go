@@ -111,7 +111,8 @@ type VAE struct {
 	// scale and shift lead from a VAE's latents to the network's, which TAESD works on: (latent - shift)*scale.
 	scale, shift float32
 	// folded reports that a latent cell holds two by two of TAESD's.
-	folded bool
+	folded      bool
+	activations family.Activations
 }
 
 var _ family.Autoencoder = (*VAE)(nil)
@@ -175,9 +176,7 @@ func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	if v.folded {
 		x = unfold(x)
 	}
-	out, err := run.Run(ctx, family.Graph{Part: "tiny decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return DecoderGraph(v.decoder, s)
-	}}, []family.Value{family.Floats("z", x)}, "out")
+	out, err := run.Run(ctx, v.decoding(), []family.Value{family.Floats("z", x)}, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -187,9 +186,7 @@ func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 // Encode implements family.Autoencoder.
 func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	x = Mapped(x, func(f float32) float32 { return float32(f*0.5) + 0.5 })
-	out, err := run.Run(ctx, family.Graph{Part: "tiny encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return EncoderGraph(v.encoder, s)
-	}}, []family.Value{family.Floats("pixels", x)}, "moments")
+	out, err := run.Run(ctx, v.encoding(), []family.Value{family.Floats("pixels", x)}, "moments")
 	if err != nil {
 		return nil, err
 	}
@@ -200,12 +197,30 @@ func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	return Mapped(z, func(f float32) float32 { return f/v.scale + v.shift }), nil
 }
 
-// DecodeMemory implements family.Autoencoder with the estimate of the VAE that it approximates, which is an upper bound.
-func (v *VAE) DecodeMemory(latent []int) int64 {
-	return family.Product(latent[0], 2178, latent[len(latent)-2], latent[len(latent)-1], 64, 4)
+func (v *VAE) decoding() family.Graph {
+	return family.Graph{Part: "tiny decoder", Build: func(s family.Spec) (*onnx.Graph, error) { return DecoderGraph(v.decoder, s) }}
 }
 
-// EncodeMemory implements family.Autoencoder; see DecodeMemory.
+func (v *VAE) encoding() family.Graph {
+	return family.Graph{Part: "tiny encoder", Build: func(s family.Spec) (*onnx.Graph, error) { return EncoderGraph(v.encoder, s) }}
+}
+
+// DecodeMemory implements family.Autoencoder.
+func (v *VAE) DecodeMemory(latent []int) int64 {
+	if !v.hasDecoder {
+		return 0
+	}
+	h, w := latent[len(latent)-2], latent[len(latent)-1]
+	if v.folded {
+		h, w = 2*h, 2*w
+	}
+	return v.activations.Of(v.decoding(), map[string]int{"B": latent[0], "H": h, "W": w})
+}
+
+// EncodeMemory implements family.Autoencoder.
 func (v *VAE) EncodeMemory(pixels []int) int64 {
-	return family.Product(1767, pixels[len(pixels)-2], pixels[len(pixels)-1], 4)
+	if !v.hasEncoder {
+		return 0
+	}
+	return v.activations.Of(v.encoding(), map[string]int{"B": pixels[0], "H": pixels[len(pixels)-2], "W": pixels[len(pixels)-1]})
 }
