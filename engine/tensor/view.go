@@ -1,7 +1,9 @@
 package tensor
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -14,6 +16,7 @@ type View struct {
 	source  []float32 // nil once dense is there
 	first   int       // of source
 	strides []int     // of source, by axis; negative or 0 where an axis runs backwards or repeats
+	parts   []*View   // in place of source: one after another along the first axis
 	dense   *Tensor
 }
 
@@ -23,6 +26,33 @@ func ViewOf(t *Tensor) *View {
 		return nil
 	}
 	return &View{shape: t.Shape, dense: t}
+}
+
+// Join returns the views one after another along the first axis. Their other axes must be equal; there must be at least one of at least one axis.
+func Join(views ...*View) (*View, error) {
+	j := &View{shape: append([]int(nil), views[0].shape...)}
+	if len(j.shape) == 0 {
+		return nil, errors.New("joining values without axes")
+	}
+	j.shape[0] = 0
+	for _, v := range views {
+		if len(v.shape) == 0 || !slices.Equal(v.shape[1:], j.shape[1:]) {
+			return nil, fmt.Errorf("joining the shapes %v and %v: they differ beyond the first axis", views[0].shape, v.shape)
+		}
+		j.shape[0] += v.shape[0]
+		j.parts = append(j.parts, v.joinedParts()...)
+	}
+	return j, nil
+}
+
+// joinedParts are the parts of a view that was joined and is not laid out, or v alone: what is joined again and again is copied once.
+func (v *View) joinedParts() []*View {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.dense == nil && v.parts != nil {
+		return v.parts
+	}
+	return []*View{v}
 }
 
 // Shape returns the sizes of the axes, which the caller must not change.
@@ -52,14 +82,36 @@ func (v *View) Dense() *Tensor {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.dense == nil {
-		v.dense = &Tensor{Shape: v.shape, Data: layOut(v.shape, v.source, v.first, v.strides)}
-		v.source, v.strides = nil, nil
+		v.dense = &Tensor{Shape: v.shape, Data: make([]float32, Count(v.shape))}
+		v.layInto(v.dense.Data)
+		v.source, v.strides, v.parts = nil, nil, nil
 	}
 	return v.dense
 }
 
+// layInto copies the values, which are not laid out yet.
+func (v *View) layInto(out []float32) {
+	if v.parts == nil {
+		layOut(out, v.shape, v.source, v.first, v.strides)
+		return
+	}
+	for _, p := range v.parts {
+		p.mu.Lock()
+		if p.dense != nil {
+			copy(out, p.dense.Data)
+		} else {
+			p.layInto(out[:Count(p.shape)])
+		}
+		p.mu.Unlock()
+		out = out[Count(p.shape):]
+	}
+}
+
 // derived returns a view of what v reads, for the caller to change.
 func (v *View) derived() *View {
+	if v.joined() {
+		v.Dense()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	d := &View{shape: append([]int(nil), v.shape...)}
@@ -73,6 +125,12 @@ func (v *View) derived() *View {
 		d.strides[i], stride = stride, stride*d.shape[i]
 	}
 	return d
+}
+
+func (v *View) joined() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.parts != nil
 }
 
 func (v *View) checkAxis(axis int) error {
@@ -145,11 +203,10 @@ func (v *View) Repeat(n int) *View {
 	return d
 }
 
-// layOut copies the values of a view.
-func layOut(shape []int, source []float32, first int, strides []int) []float32 {
-	out := make([]float32, Count(shape))
+// layOut copies the values of a view to out.
+func layOut(out []float32, shape []int, source []float32, first int, strides []int) {
 	if len(out) == 0 {
-		return out
+		return
 	}
 	shape, strides = joined(shape, strides)
 	for len(shape) < 3 { // outer axes of one place
@@ -171,7 +228,6 @@ func layOut(shape []int, source []float32, first int, strides []int) []float32 {
 			place[i] = 0
 		}
 	}
-	return out
 }
 
 // joined drops axes of length one and merges neighbouring axes that are contiguous in the source.

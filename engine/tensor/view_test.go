@@ -159,3 +159,64 @@ func TestViewIsLaidOutOnce(t *testing.T) {
 }
 
 func second(_ *tensor.View, err error) error { return err }
+
+// TestJoin joins views of tensors, of narrowed ones and of what was joined before, and compares with the parts one after another.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	a, b := tensor.New(2, 3), tensor.New(1, 3)
+	for i := range a.Data {
+		a.Data[i] = float32(i)
+	}
+	for i := range b.Data {
+		b.Data[i] = float32(10 + i)
+	}
+	last, err := tensor.ViewOf(a).Narrow(0, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := tensor.Join(tensor.ViewOf(b), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	laid, err := tensor.Join(tensor.ViewOf(b), tensor.ViewOf(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	laid.Dense()
+	for name, c := range map[string]struct {
+		parts []*tensor.View
+		want  []float32
+	}{
+		"one":           {[]*tensor.View{last}, []float32{3, 4, 5}},
+		"two":           {[]*tensor.View{tensor.ViewOf(a), tensor.ViewOf(b)}, []float32{0, 1, 2, 3, 4, 5, 10, 11, 12}},
+		"the same":      {[]*tensor.View{last, last}, []float32{3, 4, 5, 3, 4, 5}},
+		"joined before": {[]*tensor.View{twice, last}, []float32{10, 11, 12, 3, 4, 5, 3, 4, 5}},
+		"laid out":      {[]*tensor.View{laid, last}, []float32{10, 11, 12, 10, 11, 12, 3, 4, 5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j, err := tensor.Join(c.parts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := []int{len(c.want) / 3, 3}; !slices.Equal(j.Shape(), want) || j.MemoryBytes() != int64(4*len(c.want)) {
+				t.Errorf("shape %v, %d bytes; want %v", j.Shape(), j.MemoryBytes(), want)
+			}
+			end, err := j.Narrow(0, j.Shape()[0]-1, j.Shape()[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := end.Dense().Data; !slices.Equal(got, c.want[len(c.want)-3:]) {
+				t.Errorf("its last place is %v, want %v", got, c.want[len(c.want)-3:])
+			}
+			if got := j.Dense().Data; !slices.Equal(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+	for name, other := range map[string]*tensor.View{"other axes": tensor.ViewOf(tensor.New(2, 4)), "another rank": tensor.ViewOf(tensor.New(2, 3, 1)), "no axes": tensor.ViewOf(tensor.New())} {
+		if _, err := tensor.Join(tensor.ViewOf(a), other); err == nil {
+			t.Errorf("%s: joined", name)
+		}
+	}
+}

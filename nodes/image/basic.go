@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"slices"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
@@ -81,8 +82,8 @@ func (n *ImageInvert) Run(*nodes.Context) (nodes.Result, error) {
 
 // ImageBatch puts two batches behind each other; the second gets the size of the first.
 type ImageBatch struct {
-	Image1 *tensor.Tensor `in:"image1" type:"IMAGE"`
-	Image2 *tensor.Tensor `in:"image2" type:"IMAGE"`
+	Image1 *tensor.View `in:"image1" type:"IMAGE"`
+	Image2 *tensor.View `in:"image2" type:"IMAGE"`
 }
 
 // Spec implements nodes.Node.
@@ -99,18 +100,21 @@ func (*ImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
 // Run implements nodes.Node.
 func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	a, b := n.Image1, n.Image2
-	if !isImage(a) || !isImage(b) {
+	if !isImageView(a) || !isImageView(b) {
 		return nodes.Result{}, errNoImage("image1 or image2")
 	}
-	channels := max(a.Shape[3], b.Shape[3])
-	a, b = imaging.WithChannels(a, channels, 1), imaging.WithChannels(b, channels, 1)
-	if a.Shape[1] != b.Shape[1] || a.Shape[2] != b.Shape[2] {
-		var err error
-		if b, err = imaging.UpscaleImage(b, a.Shape[2], a.Shape[1], "bilinear", "center"); err != nil {
-			return nodes.Result{}, fmt.Errorf("joining images: %w", err)
+	channels := max(a.Shape()[3], b.Shape()[3])
+	if size := a.Shape()[:3]; channels != a.Shape()[3] || channels != b.Shape()[3] || !slices.Equal(size[1:], b.Shape()[1:3]) {
+		first, second := imaging.WithChannels(a.Dense(), channels, 1), imaging.WithChannels(b.Dense(), channels, 1)
+		if !slices.Equal(size[1:], b.Shape()[1:3]) {
+			var err error
+			if second, err = imaging.UpscaleImage(second, size[2], size[1], "bilinear", "center"); err != nil {
+				return nodes.Result{}, fmt.Errorf("joining images: %w", err)
+			}
 		}
+		a, b = tensor.ViewOf(first), tensor.ViewOf(second)
 	}
-	out, err := imaging.Concat(0, a, b)
+	out, err := tensor.Join(a, b)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("joining images: %w", err)
 	}

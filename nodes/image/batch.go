@@ -1,7 +1,6 @@
 package image
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,8 +61,8 @@ func (n *ImageCrop) Run(*nodes.Context) (nodes.Result, error) {
 
 // RepeatImageBatch repeats a batch.
 type RepeatImageBatch struct {
-	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
-	Amount int            `in:"amount" default:"1" min:"1" max:"4096"`
+	Image  *tensor.View `in:"image" type:"IMAGE"`
+	Amount int          `in:"amount" default:"1" min:"1" max:"4096"`
 }
 
 // Spec implements nodes.Node.
@@ -78,21 +77,21 @@ func (*RepeatImageBatch) Spec() nodes.Spec {
 func (*RepeatImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.RepeatedBy("amount") }
 
 // Run implements nodes.Node.
-func (n *RepeatImageBatch) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Image) {
+func (n *RepeatImageBatch) Run(*nodes.Context) (nodes.Result, error) {
+	if !isImageView(n.Image) {
 		return nodes.Result{}, errNoImage("image")
 	}
-	shape := slices.Clone(n.Image.Shape)
+	shape := slices.Clone(n.Image.Shape())
 	shape[0] *= max(n.Amount, 0)
 	if err := imaging.CheckSize("repeated images", shape...); err != nil {
 		return nodes.Result{}, err
 	}
-	out := tensor.New(shape...)
-	for i := range max(n.Amount, 0) {
-		if err := context.Cause(ctx); err != nil {
-			return nodes.Result{}, err
-		}
-		copy(out.Data[i*len(n.Image.Data):], n.Image.Data)
+	if n.Amount < 1 {
+		return nodes.Out(tensor.New(shape...)), nil
+	}
+	out, err := tensor.Join(slices.Repeat([]*tensor.View{n.Image}, n.Amount)...)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("repeating images: %w", err)
 	}
 	return nodes.Out(out), nil
 }

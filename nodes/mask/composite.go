@@ -196,12 +196,13 @@ func (n *MaskComposite) Run(*nodes.Context) (nodes.Result, error) {
 	width := max(0, min(src.Shape[2], dst.Shape[2]-n.X))
 	for b := range dst.Shape[0] {
 		to, from := out.Index(b).Data, src.Index(min(b, src.Shape[0]-1)).Data
-		for y := range min(src.Shape[1], dst.Shape[1]-n.Y) {
-			if width > 0 {
-				apply(to[(n.Y+y)*dst.Shape[2]+n.X:][:width], from[y*src.Shape[2]:][:width])
+		for y := range dst.Shape[1] { // row by row, so that each is in the cache for the second pass
+			row := to[y*dst.Shape[2]:][:dst.Shape[2]]
+			if at := y - n.Y; width > 0 && at >= 0 && at < src.Shape[1] {
+				apply(row[n.X:][:width], from[at*src.Shape[2]:][:width])
 			}
+			limit(row)
 		}
 	}
-	limit(out.Data)
 	return nodes.Out(out), nil
 }
