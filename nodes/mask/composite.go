@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
@@ -161,15 +162,13 @@ func marked(f func(a, b bool) bool) func(to, from []float32) {
 	}
 }
 
-// limit cuts values to 0…1.
-func limit(values []float32) {
-	for i, v := range values {
-		if v < 0 {
-			values[i] = 0
-		} else if v > 1 {
-			values[i] = 1
-		}
+// limits are as many zeros and ones as a row has values.
+func limits(width int) (zeros, ones []float32) {
+	zeros, ones = make([]float32, width), make([]float32, width)
+	for i := range ones {
+		ones[i] = 1
 	}
+	return zeros, ones
 }
 
 // Run cuts what of the source sticks out, and everything to 0…1.
@@ -194,6 +193,7 @@ func (n *MaskComposite) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	out := dst.Clone()
 	width := max(0, min(src.Shape[2], dst.Shape[2]-n.X))
+	zeros, ones := limits(dst.Shape[2])
 	for b := range dst.Shape[0] {
 		to, from := out.Index(b).Data, src.Index(min(b, src.Shape[0]-1)).Data
 		for y := range dst.Shape[1] { // row by row, so that each is in the cache for the second pass
@@ -201,7 +201,8 @@ func (n *MaskComposite) Run(*nodes.Context) (nodes.Result, error) {
 			if at := y - n.Y; width > 0 && at >= 0 && at < src.Shape[1] {
 				apply(row[n.X:][:width], from[at*src.Shape[2]:][:width])
 			}
-			limit(row)
+			vec.Max(row, row, zeros)
+			vec.Min(row, row, ones)
 		}
 	}
 	return nodes.Out(out), nil
