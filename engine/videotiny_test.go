@@ -1,17 +1,10 @@
 package engine_test
 
 import (
-	"encoding/binary"
-	"math"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
-	"comfygo/engine/dtype"
-	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
-	"comfygo/engine/weights"
 	"comfygo/tests/golden"
 )
 
@@ -28,37 +21,10 @@ type videoCase struct {
 	Stride   int      `json:"stride"`
 }
 
-// file writes the case's weights by the recipe that its golden names.
+// file writes the case's file.
 func (c videoCase) file(t *testing.T) string {
 	t.Helper()
-	var tensors []safetensors.Tensor
-	for _, w := range c.Weights {
-		key := w[0].(string)
-		var shape []int
-		for _, n := range w[1].([]any) {
-			shape = append(shape, int(n.(float64)))
-		}
-		amp := 0.05
-		if !strings.HasSuffix(key, ".bias") {
-			amp = math.Sqrt(3/float64(tensor.Count(shape[1:]))) * 1.2
-		}
-		x := golden.Uniform("taehv "+c.ID+" "+key, amp, 0, shape...)
-		e := safetensors.Tensor{Name: key, DType: dtype.F32, Shape: shape}
-		for _, v := range x.Data {
-			if c.DType == "F16" {
-				e.DType = dtype.F16
-				e.Data = binary.LittleEndian.AppendUint16(e.Data, weights.F32ToF16(v))
-			} else {
-				e.Data = binary.LittleEndian.AppendUint32(e.Data, math.Float32bits(v))
-			}
-		}
-		tensors = append(tensors, e)
-	}
-	path := filepath.Join(t.TempDir(), "tae.safetensors")
-	if err := safetensors.Save(path, nil, tensors); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return golden.TinyVideoVAE(t, c.ID, c.DType, c.Weights)
 }
 
 // Thirty layers of sums in another order; the image TAESD's are within 3e-6 too.

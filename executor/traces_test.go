@@ -204,7 +204,11 @@ func traced(e executor.Event) (any, error) {
 	}
 	o := pyjson.NewObject("event", 1, "name", "PREVIEW_IMAGE", "image_type", e.Preview.TypeNumber())
 	if e.Data != nil {
-		o = pyjson.NewObject("event", 4, "name", "PREVIEW_IMAGE_WITH_METADATA", "metadata", e.Data.Clone().Set("image_type", e.Preview.MIME()))
+		mime, _, err := e.Preview.Described()
+		if err != nil {
+			return nil, err
+		}
+		o = pyjson.NewObject("event", 4, "name", "PREVIEW_IMAGE_WITH_METADATA", "metadata", e.Data.Clone().Set("image_type", mime))
 	}
 	seen := pyjson.NewObject("format", strings.ToUpper(format), "width", c.Width, "height", c.Height)
 	return reread(pyjson.NewObject("binary", o.Set("image", seen).Set("image_bytes", len(data))))

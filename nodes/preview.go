@@ -19,6 +19,8 @@ type Preview struct {
 	MaxSize int
 	// Data, if set, is the encoded image to send; Image is then ignored.
 	Data []byte
+	// Animation, if set, is an animated WebP file that clients get in place of the image when they are told the format.
+	Animation []byte
 }
 
 // previewQuality is the JPEG quality of previews, upstream's own.
@@ -32,7 +34,7 @@ func (p *Preview) Encode() ([]byte, error) {
 	if p.Image == nil {
 		return nil, fmt.Errorf("encoding a preview: there is no image")
 	}
-	img := contain(p.Image, p.MaxSize)
+	img := Contain(p.Image, p.MaxSize)
 	var b bytes.Buffer
 	var err error
 	if p.Format == "PNG" {
@@ -46,8 +48,8 @@ func (p *Preview) Encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// contain scales an image so that it just fits in a square; 0 leaves it.
-func contain(img image.Image, size int) image.Image {
+// Contain scales an image so that it just fits in a square; 0 leaves it.
+func Contain(img image.Image, size int) image.Image {
 	w, h := img.Bounds().Dx(), img.Bounds().Dy()
 	if size <= 0 || w == 0 || h == 0 {
 		return img

@@ -57,9 +57,12 @@ func (*wait) Spec() nodes.Spec {
 	return nodes.Spec{Name: "Wait", Category: "test", Outputs: nodes.Outputs("INT")}
 }
 
+// animation stands for an animated image; no test decodes it.
+const animation = "RIFF moving"
+
 func (n *wait) Run(ctx *nodes.Context) (nodes.Result, error) {
 	img := image.NewNRGBA(image.Rect(0, 0, 8, 6))
-	ctx.ProgressPreview(1, 3, &nodes.Preview{Format: "PNG", Image: img})
+	ctx.ProgressPreview(1, 3, &nodes.Preview{Format: "PNG", Image: img, Animation: []byte(animation)})
 	<-ctx.Done()
 	return nodes.Result{}, context.Cause(ctx)
 }
@@ -279,7 +282,11 @@ func (r *rig) next(conn *websocket.Conn) string {
 		r.t.Fatalf("reading the socket: %v", err)
 	}
 	if kind == websocket.MessageBinary {
-		return "binary " + string('0'+rune(data[3]))
+		kind := "binary " + string('0'+rune(data[3]))
+		if bytes.HasSuffix(data, []byte(animation)) && bytes.Contains(data, []byte("image/webp")) {
+			kind += " animated"
+		}
+		return kind
 	}
 	var m struct {
 		Type string

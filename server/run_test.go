@@ -99,7 +99,7 @@ func TestQueueInterruptAndJobs(t *testing.T) {
 func TestPreviewsForOldAndNewClients(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	for client, want := range map[string]string{"old": "binary 1", "new": "binary 4"} {
+	for client, want := range map[string]string{"old": "binary 1", "new": "binary 4 animated"} {
 		conn := r.dial(client)
 		if client == "new" {
 			flags := `{"type": "feature_flags", "data": {"supports_preview_metadata": true}}`

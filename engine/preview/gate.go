@@ -14,21 +14,26 @@ type gate struct {
 	// free reports that previews take nothing from the network.
 	free bool
 	now  func() time.Time
-	cost time.Duration // of the latest preview, before the first a guess
+	cost time.Duration // of a frame of the latest preview, before the first a guess
 	last time.Time     // when it was done, at first when the run began
 }
 
-// due reports whether it is time for another preview.
-func (g *gate) due() bool {
+// frames returns how many frames of a latent another preview may show now, at most the given number; 0 before it is time for one.
+func (g *gate) frames(most int) int {
 	passed := g.now().Sub(g.last)
-	if g.free {
-		return passed >= shortest
+	switch {
+	case g.free && passed >= shortest:
+		return most
+	case g.free:
+		return 0
+	case g.cost <= 0:
+		return most
 	}
-	return float64(g.cost) <= share*float64(passed)
+	return int(min(share*float64(passed)/float64(g.cost), float64(most)))
 }
 
-// spent notes a preview that began at the given time and is done now.
-func (g *gate) spent(since time.Time) {
+// spent notes a preview of some frames of a latent that began at the given time and is done now.
+func (g *gate) spent(since time.Time, frames int) {
 	g.last = g.now()
-	g.cost = g.last.Sub(since)
+	g.cost = g.last.Sub(since) / time.Duration(max(frames, 1))
 }

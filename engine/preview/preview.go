@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"image"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -54,7 +55,29 @@ type Maker struct {
 	gate    gate
 	format  sampling.LatentFormat
 	decoder *engine.VAE // nil: by the linear map
+	// frames is the number of the latent's frames that the next preview shows.
+	frames int
+	// measured reports that a preview was made.
+	measured bool
 }
+
+// Clip is what a preview shows.
+type Clip struct {
+	// Frames are one image, or the frames of a video.
+	Frames []*image.RGBA
+	// Each is how long a frame is shown.
+	Each time.Duration
+	// Coarse reports that a pixel is a whole cell of the latent.
+	Coarse bool
+}
+
+// Latents do not tell their video's rate. The families' videos have 16 to 25 frames a second, and most VAEs make four frames of one of the latent.
+const (
+	frameTime  = time.Second / 16
+	latentTime = 4 * frameTime
+	// clipValues bounds the numbers that a decoder makes for one preview: 128 MiB.
+	clipValues = 32 << 20
+)
 
 // New chooses how previews of latents of the given format are made, as upstream's latent_preview.get_previewer does: a
 // TAESD that is wanted but missing is reported to log and replaced by the linear map. It returns nil if previews are off or
@@ -101,62 +124,129 @@ const (
 )
 
 // Due reports whether a preview of x is due: on average previews slow a run by at most 2 %, and their rate is limited to
-// what a viewer can follow.
+// what a viewer can follow. Of a video the next preview shows as many frames as that time pays for.
 func (m *Maker) Due(x *tensor.Tensor) bool {
 	if m.gate.cost == 0 {
-		pixel := tinyCostProcessor
-		if m.decoder.OnGPU() {
-			pixel = tinyCostGPU
-		}
-		side := m.decoder.Downscale()
-		m.gate.cost = rgbCost + time.Duration(x.Dim(-1)*side*x.Dim(-2)*side)*pixel
+		m.gate.cost = m.guess(x)
 	}
-	return m.gate.due()
+	m.frames = m.gate.frames(m.most(x))
+	if m.decoder != nil {
+		if !m.measured { // the first image tells what a frame costs
+			m.frames = min(m.frames, 1)
+		}
+		if m.frames < framesOf(x) {
+			m.frames = powerOfTwo(m.frames) // each number of frames takes a session of its own
+		}
+	}
+	return m.frames > 0
 }
 
-// Make runs work, which makes a preview with Image and sends it, and notes how long it takes.
+// guess is what decoding a frame of x is taken to cost before one was decoded.
+func (m *Maker) guess(x *tensor.Tensor) time.Duration {
+	pixel := tinyCostProcessor
+	if m.decoder.OnGPU() {
+		pixel = tinyCostGPU
+	}
+	side := m.decoder.Downscale()
+	images := 1
+	if framesOf(x) > 1 {
+		images = max(1, m.decoder.Frames(2)-m.decoder.Frames(1))
+	}
+	return rgbCost + time.Duration(images*x.Dim(-1)*side*x.Dim(-2)*side)*pixel
+}
+
+// most is the greatest number of frames of x that a preview may show.
+func (m *Maker) most(x *tensor.Tensor) int {
+	n := framesOf(x)
+	if m.decoder == nil {
+		return n
+	}
+	side := m.decoder.Downscale()
+	for n > 1 && m.decoder.Frames(n)*x.Dim(-1)*side*x.Dim(-2)*side*3 > clipValues {
+		n--
+	}
+	return n
+}
+
+// framesOf is the number of frames of a latent, 1 of an image.
+func framesOf(x *tensor.Tensor) int {
+	if len(x.Shape) != 5 {
+		return 1
+	}
+	return max(x.Dim(2), 1)
+}
+
+// powerOfTwo rounds n down to a power of two.
+func powerOfTwo(n int) int {
+	if n < 1 {
+		return 0
+	}
+	return 1 << (bits.Len(uint(n)) - 1)
+}
+
+// Make runs work, which makes a preview with Clip and sends it, and notes how long it takes.
 func (m *Maker) Make(work func()) {
 	start := m.gate.now()
 	work()
-	m.gate.spent(start)
+	m.gate.spent(start, m.frames)
+	m.measured = true
 }
 
-// Image returns an image of the first latent of x, [B,C,H,W] or [B,C,T,H,W] in the network's space.
+// Image returns an image of the first latent of x, [B,C,H,W] or [B,C,T,H,W] in the network's space, of a video that of its first frame.
 func (m *Maker) Image(ctx context.Context, x *tensor.Tensor) (image.Image, error) {
-	z, err := m.first(x)
+	clip, err := m.clip(ctx, x, 1)
 	if err != nil {
 		return nil, err
 	}
+	return clip.Frames[0], nil
+}
+
+// Clip is Image for as many frames of a video as Due found room for: the first ones by a decoder, which makes each from those before, or
+// frames of the whole video, evenly spaced, by the linear map.
+func (m *Maker) Clip(ctx context.Context, x *tensor.Tensor) (Clip, error) {
+	return m.clip(ctx, x, max(m.frames, 1))
+}
+
+func (m *Maker) clip(ctx context.Context, x *tensor.Tensor, n int) (Clip, error) {
+	if len(x.Shape) < 4 || len(x.Shape) > 5 || x.Dim(0) < 1 || x.Dim(1) != m.format.Channels || x.Len() == 0 {
+		return Clip{}, fmt.Errorf("making a preview: latents of shape %v, wanted %d channels", x.Shape, m.format.Channels)
+	}
+	all := framesOf(x)
+	n = min(n, all)
 	if m.decoder == nil {
-		return m.colours(z), nil
+		c := Clip{Each: latentTime * time.Duration(all) / time.Duration(n), Coarse: true}
+		for i := range n {
+			c.Frames = append(c.Frames, m.colours(part(x, i*all/n, i*all/n+1)))
+		}
+		return c, nil
 	}
-	y, err := m.decoder.Decode(ctx, z)
+	y, err := m.decoder.Decode(ctx, part(x, 0, n))
 	if err != nil {
-		return nil, fmt.Errorf("decoding a preview: %w", err)
+		return Clip{}, fmt.Errorf("decoding a preview: %w", err)
 	}
-	return imageOf(y), nil
+	c := Clip{Each: frameTime}
+	for i := range y.Dim(0) {
+		c.Frames = append(c.Frames, imageOf(y.Slice(i, i+1)))
+	}
+	return c, nil
 }
 
-// first returns the first latent, of a video its first frame, as [1,C,H,W].
-func (m *Maker) first(x *tensor.Tensor) (*tensor.Tensor, error) {
-	if len(x.Shape) < 4 || len(x.Shape) > 5 || x.Dim(0) < 1 || x.Dim(1) != m.format.Channels {
-		return nil, fmt.Errorf("making a preview: latents of shape %v, wanted %d channels", x.Shape, m.format.Channels)
-	}
+// part returns frames of the first latent of x: [1,C,H,W] of an image or of one frame, else [1,C,T,H,W].
+func part(x *tensor.Tensor, from, to int) *tensor.Tensor {
 	c, h, w := x.Dim(1), x.Dim(-2), x.Dim(-1)
-	row := x.Index(0)
-	if len(x.Shape) == 4 {
-		return row.Reshape(1, c, h, w)
-	}
-	out := tensor.New(1, c, h, w)
-	frames := x.Dim(2)
+	row, frames, n := x.Index(0), framesOf(x), to-from
+	out := tensor.New(1, c, n, h, w)
 	for k := range c {
-		copy(out.Data[k*h*w:(k+1)*h*w], row.Data[k*frames*h*w:])
+		copy(out.Data[k*n*h*w:(k+1)*n*h*w], row.Data[(k*frames+from)*h*w:])
 	}
-	return out, nil
+	if n == 1 {
+		out.Shape = []int{1, c, h, w}
+	}
+	return out
 }
 
-// colours maps the channels of each latent pixel to a colour.
-func (m *Maker) colours(z *tensor.Tensor) image.Image {
+// colours maps the channels of each cell of a latent [1,C,H,W] to a colour.
+func (m *Maker) colours(z *tensor.Tensor) *image.RGBA {
 	h, w := z.Dim(2), z.Dim(3)
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for i := range h * w {
@@ -176,7 +266,7 @@ func (m *Maker) colours(z *tensor.Tensor) image.Image {
 }
 
 // imageOf turns the first image of [B,H,W,3] in 0…1 into bytes.
-func imageOf(y *tensor.Tensor) image.Image {
+func imageOf(y *tensor.Tensor) *image.RGBA {
 	h, w := y.Dim(1), y.Dim(2)
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for i := range h * w {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"comfygo/engine"
 	"comfygo/engine/family/sd15"
@@ -127,6 +128,61 @@ func TestTAESD(t *testing.T) {
 			// The way there and back of the latent's scale may move a value across a byte's border.
 			if d := int(img.Pix[4*i+k]) - int(want.Data[3*i+k]*255); d < -1 || d > 1 {
 				t.Fatalf("value %d of pixel %d is %d, the VAE gives %v", k, i, img.Pix[4*i+k], want.Data[3*i+k]*255)
+			}
+		}
+	}
+}
+
+// TestVideosMove: previews by a video's decoder show the frames that it makes of the first ones of the latent, as many as the time before pays
+// for; the first of a run is one image.
+func TestVideosMove(t *testing.T) {
+	t.Parallel()
+	var g struct {
+		Cases []struct {
+			ID, DType string
+			Channels  int
+			Weights   [][2]any
+		}
+	}
+	golden.JSON(t, "vae/taehv", &g)
+	c := g.Cases[1]
+	path := golden.TinyVideoVAE(t, c.ID, c.DType, c.Weights)
+	vae, err := runtime.LoadVAE(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	format := sampling.LatentFormat{Channels: c.Channels, Scale: 1, Video: true, TinyVAE: "taesd_decoder"}
+	m := preview.New(preview.Settings{Method: preview.TAESD}, format, decoders(path), slog.New(slog.DiscardHandler))
+	const frames, h, w = 5, 3, 5
+	x := golden.Normal("clip", 1, c.Channels, frames, h, w)
+	for i, latents := range []int{1, frames} {
+		m.Wait(time.Hour)
+		if !m.Due(x) {
+			t.Fatal("no preview is due")
+		}
+		var clip preview.Clip
+		m.Make(func() { clip, err = m.Clip(t.Context(), x) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := vae.Frames(latents); len(clip.Frames) != n || clip.Coarse || clip.Each != time.Second/16 {
+			t.Fatalf("preview %d has %d frames of %v, want %d", i+1, len(clip.Frames), clip.Each, n)
+		}
+		z := tensor.New(1, c.Channels, latents, h, w)
+		for k := range c.Channels {
+			copy(z.Data[k*latents*h*w:(k+1)*latents*h*w], x.Data[k*frames*h*w:])
+		}
+		want, err := vae.Decode(t.Context(), z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, img := range clip.Frames {
+			for p := range img.Rect.Dx() * img.Rect.Dy() {
+				for k, got := range img.Pix[4*p : 4*p+3] {
+					if v := min(max(want.Index(at).Data[3*p+k], 0), 1) * 255; int(got) != int(v) {
+						t.Fatalf("preview %d, frame %d, pixel %d: %d, the VAE gives %v", i+1, at, p, got, v)
+					}
+				}
 			}
 		}
 	}

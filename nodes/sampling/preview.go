@@ -1,6 +1,10 @@
 package sampling
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +14,7 @@ import (
 	"comfygo/engine/preview"
 	es "comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging/webpwrite"
 	"comfygo/nodes"
 )
 
@@ -122,17 +127,41 @@ func (r *reporter) showOwn(x *tensor.Tensor) {
 	r.ctx.ProgressPreview(r.value, r.total, p)
 }
 
+// image makes an image, of a video with its animation where there is time for one.
 func (r *reporter) image(x *tensor.Tensor) (*nodes.Preview, error) {
-	img, err := r.maker.Image(r.ctx, x)
+	clip, err := r.maker.Clip(r.ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	p := &nodes.Preview{Format: "JPEG", Image: img, MaxSize: r.size}
-	p.Data, err = p.Encode()
-	if err != nil {
+	p := &nodes.Preview{Format: "JPEG", Image: clip.Frames[0], MaxSize: r.size}
+	if p.Data, err = p.Encode(); err != nil {
 		return nil, err
 	}
-	return p, nil
+	if len(clip.Frames) > 1 {
+		p.Animation, err = animation(r.ctx, clip, r.size)
+	}
+	return p, err
+}
+
+// animation writes the frames of a clip as an animated WebP file, at most size pixels wide and high, or half as many where a pixel is a whole cell
+// of the latent. It is nil where it would be too large to be sent with a step.
+func animation(ctx context.Context, clip preview.Clip, size int) ([]byte, error) {
+	const quality, most = 75, 512 << 10
+	if clip.Coarse {
+		size /= 2
+	}
+	var b bytes.Buffer
+	err := webpwrite.WriteAnimation(ctx, &b, len(clip.Frames), int(clip.Each.Milliseconds()), webpwrite.Options{Quality: quality}, func(n int) (webpwrite.Image, error) {
+		img := nodes.Contain(clip.Frames[n], size).(*image.RGBA) // as it was given
+		return webpwrite.Image{Pix: img.Pix, Width: img.Rect.Dx(), Height: img.Rect.Dy(), Channels: 4}, context.Cause(ctx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making an animated preview: %w", err)
+	}
+	if b.Len() > most {
+		return nil, nil
+	}
+	return b.Bytes(), nil
 }
 
 // close waits for an image that is being made.

@@ -1,6 +1,7 @@
 package sampling
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -21,6 +22,8 @@ type listener struct {
 	mu     sync.Mutex
 	values []float64
 	images int
+	// frames are those of the latest animation.
+	frames int
 }
 
 func (l *listener) Progress(value, _ float64, p *nodes.Preview) {
@@ -29,18 +32,27 @@ func (l *listener) Progress(value, _ float64, p *nodes.Preview) {
 	l.values = append(l.values, value)
 	if p != nil && len(p.Data) > 0 {
 		l.images++
+		if p.Animation != nil {
+			l.frames = bytes.Count(p.Animation, []byte("ANMF"))
+		}
 	}
 }
 
 // report plays a run of a few steps, each long enough for a preview to be due.
 func report(ctx context.Context, t *testing.T, steps int, x *tensor.Tensor) *listener {
 	t.Helper()
+	return reportEach(ctx, t, steps, 600*time.Millisecond, x) // 50 times what the first preview is taken to cost, and more
+}
+
+// reportEach is report with steps that last as long as given.
+func reportEach(ctx context.Context, t *testing.T, steps int, each time.Duration, x *tensor.Tensor) *listener {
+	t.Helper()
 	l := &listener{}
 	decoders := preview.Decoders{Engine: engine.New(engine.Config{Log: slog.New(slog.DiscardHandler)})} // opens no library
 	c := nodes.NewContext(ctx, nodes.Call{Host: l})
 	r := &reporter{ctx: c, size: 64, maker: preview.New(preview.Settings{Method: preview.Auto}, sd15.Latent, decoders, c.Log)}
 	for i := range steps {
-		time.Sleep(600 * time.Millisecond) // 50 times what the first preview is taken to cost
+		time.Sleep(each)
 		r.step(es.Step{Index: i, Total: steps, Denoised: x})
 	}
 	r.close()
@@ -61,6 +73,21 @@ func TestEveryStepIsTold(t *testing.T) {
 	}
 	if !seen[3] {
 		t.Errorf("the last step is missing: %v", l.values)
+	}
+}
+
+// TestVideosMoveInPreviews: a step that lasts long enough for two frames of a video's latent gives an animation of two, beside the image.
+func TestVideosMoveInPreviews(t *testing.T) {
+	t.Parallel()
+	x := tensor.New(1, 4, 6, 8, 8)
+	for i := range x.Data {
+		x.Data[i] = float32(i%(6*64)/64) - 3
+	}
+	if l := reportEach(t.Context(), t, 1, 1200*time.Millisecond, x); l.images != 1 || l.frames != 2 {
+		t.Errorf("%d images, an animation of %d frames, want 1 of 2", l.images, l.frames)
+	}
+	if l := report(t.Context(), t, 1, x); l.images != 1 || l.frames != 0 {
+		t.Errorf("in little time: %d images, an animation of %d frames, want 1 and none", l.images, l.frames)
 	}
 }
 

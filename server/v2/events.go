@@ -239,12 +239,12 @@ func (s *stream) output(o shown, number int64) error {
 }
 
 func (s *stream) preview(p *previewFrame, number int64) error {
-	data, err := p.image.Bytes()
+	mime, data, err := p.image.Described()
 	if err != nil {
 		s.a.log.Warn("sending a preview", "error", err)
 		return nil
 	}
-	return s.send("preview", previewView{p.node, p.image.MIME(), base64.StdEncoding.EncodeToString(data)}, number)
+	return s.send("preview", previewView{p.node, mime, base64.StdEncoding.EncodeToString(data)}, number)
 }
 
 // send writes an event with its id.

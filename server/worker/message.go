@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"comfygo/executor"
 	"comfygo/internal/pyjson"
@@ -26,11 +27,13 @@ type head struct {
 	Node      *executor.NodeState `json:"node,omitempty"`
 	// Data is the number of bytes of JSON that follow.
 	Data int `json:"data,omitempty"`
-	// PNG: the preview is a PNG, else a JPEG. Again: it is the preview of the event before, and not here.
-	PNG    bool `json:"png,omitempty"`
-	Again  int  `json:"again,omitempty"`
-	Image  int  `json:"image,omitempty"`
-	Number int  `json:"number,omitempty"`
+	// PNG: the preview is a PNG, else a JPEG. Again: it is the preview of the event before, and not here. The last Animation bytes of the
+	// blob are its animation.
+	PNG       bool `json:"png,omitempty"`
+	Animation int  `json:"animation,omitempty"`
+	Again     int  `json:"again,omitempty"`
+	Image     int  `json:"image,omitempty"`
+	Number    int  `json:"number,omitempty"`
 }
 
 // message is a worker's report about a job.
@@ -70,6 +73,9 @@ func (w *writer) send(e executor.Event) {
 			}
 			w.count++
 			w.last, h.Image = e.Preview, w.count
+			if a := e.Preview.Animation(); a != nil {
+				h.Animation, image = len(a), slices.Concat(image, a)
+			}
 		}
 	}
 	w.pack(e, h, image)
@@ -128,7 +134,16 @@ func decodeMessage(b []byte, shown *executor.Preview) (message, error) {
 	m.blob = b[end+h.Data:]
 	switch {
 	case h.Image > 0:
-		m.event.Preview = executor.EncodedPreview(append([]byte(nil), m.blob...), h.PNG)
+		still := len(m.blob) - h.Animation
+		if h.Animation < 0 || still < 0 {
+			return message{}, errCut
+		}
+		blob := slices.Clone(m.blob)
+		var animation []byte
+		if h.Animation > 0 {
+			animation = blob[still:]
+		}
+		m.event.Preview = executor.EncodedPreview(blob[:still], h.PNG, animation)
 	case h.Again > 0:
 		m.event.Preview = shown
 	}

@@ -150,12 +150,12 @@ func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
 		if !e.Broadcast && s.Hub.Supports(to, previewFeature) {
 			return
 		}
-		s.sendPreview(e, nil, to)
+		s.sendPreview(e, false, to)
 	case executor.EventPreviewMetadata:
 		if e.Broadcast || !s.Hub.Supports(to, previewFeature) {
 			return
 		}
-		s.sendPreview(e, e.Data.Clone().Set("image_type", e.Preview.MIME()), to)
+		s.sendPreview(e, true, to)
 	case executor.EventText:
 		node, text := e.Data.String("node"), e.Data.String("text")
 		s.Hub.SendBinary(hub.BinaryText, append(lengthPrefixed([]byte(node)), text...), to)
@@ -167,22 +167,25 @@ func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
 	}
 }
 
-// sendPreview sends an image, with its metadata if there are any. No one there, nothing encoded.
-func (s *Service) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.Target) {
+// sendPreview sends an image, or with metadata its animation where it has one. No one there, nothing encoded.
+func (s *Service) sendPreview(e executor.Event, described bool, to hub.Target) {
 	if e.Preview == nil || !e.Broadcast && !s.Hub.Connected(to) || s.Hub.Clients() == 0 {
 		return
 	}
-	img, err := e.Preview.Bytes()
+	mime, img, err := e.Preview.Described()
+	if !described {
+		img, err = e.Preview.Bytes()
+	}
 	if err != nil {
 		s.Log.Warn("sending a preview", "error", err)
 		return
 	}
-	if metadata == nil {
+	if !described {
 		head := binary.BigEndian.AppendUint32(nil, e.Preview.TypeNumber())
 		s.Hub.SendBinary(hub.BinaryPreview, append(head, img...), to)
 		return
 	}
-	text, err := pyjson.Marshal(metadata)
+	text, err := pyjson.Marshal(e.Data.Clone().Set("image_type", mime))
 	if err != nil {
 		s.Log.Warn("sending a preview", "error", err)
 		return
