@@ -52,6 +52,8 @@ type Config struct {
 	Budget int64
 	// Available returns the bytes of the host's memory that can be had now; nil turns the checks before large runs off.
 	Available func() int64
+	// OwnMemory returns the memory of the process itself, without mapped files; nil is what Linux tells.
+	OwnMemory func() (bytes int64, ok bool)
 	// Others, if set, has other processes let go of models that they hold, when memory does not suffice; it waits for that, within a bound.
 	Others func()
 	// DeviceMemory returns the free bytes of a GPU's memory; where it is nil, or returns -1, CUDA tells them once it is in use.

@@ -20,6 +20,8 @@ type VAE struct {
 	info family.VAEInfo
 	// place is the device of the network.
 	place Place
+	// excess corrects estimates for videos.
+	excess *excess
 }
 
 // PixelSpace returns the VAE of models that work on images themselves: its latents are images in -1…1.
@@ -48,7 +50,7 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 }
 
 func (rt *Runtime) newVAE(net family.Autoencoder, files ...*file) *VAE {
-	return &VAE{rt: rt, files: files, net: net, info: net.Info()}
+	return &VAE{rt: rt, files: files, net: net, info: net.Info(), excess: &excess{}}
 }
 
 // vaeOf returns the VAE in a checkpoint, or nil if it holds none.
@@ -497,7 +499,7 @@ func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 	if err != nil {
 		return nil, err
 	}
-	if !v.info.Untiled && !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
+	if !v.info.Untiled && !v.fits(func() int64 { return v.excess.of(v.net.DecodeMemory(z.Slice(0, 1).Shape)) }) {
 		side := 256 / v.upscale()
 		v.rt.cfg.Log.Warn("decoding the video in tiles: there is not enough memory for whole frames", "width", z.Dim(4)*v.upscale(), "height", z.Dim(3)*v.upscale())
 		return v.decodeVideoTiled(ctx, z, Tiles{Width: side, Height: side, Overlap: side / 4})
@@ -529,11 +531,13 @@ func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 }
 
 // decodeStream decodes a latent of one video [1,C,T,h,w] in chunks to out [T',H,W,C].
-func (v *VAE) decodeStream(ctx context.Context, net family.Streamed, z, out *tensor.Tensor) error {
-	run := v.runner()
-	defer v.rt.sessions.Reserve(run.device, net.DecodeMemory(z.Shape))()
+func (v *VAE) decodeStream(ctx context.Context, net family.Streamed, z, out *tensor.Tensor) (err error) {
+	run, estimate := v.runner(), net.DecodeMemory(z.Shape)
+	defer v.rt.sessions.Reserve(run.device, estimate)()
+	g := v.gauge(run.device, estimate)
+	defer func() { g.end(err) }()
 	done := 0
-	err := net.DecodeStream(ctx, run, z, func(frames *tensor.Tensor) error {
+	err = net.DecodeStream(ctx, run, z, func(frames *tensor.Tensor) error {
 		if done+frames.Dim(0) > out.Dim(0) || frames.Dim(1) != out.Dim(3) || frames.Dim(2) != out.Dim(1) || frames.Dim(3) != out.Dim(2) {
 			return fmt.Errorf("decoding a latent of shape %v: frames of shape %v do not fit a video of shape %v", z.Shape, frames.Shape, out.Shape)
 		}
@@ -541,6 +545,7 @@ func (v *VAE) decodeStream(ctx context.Context, net family.Streamed, z, out *ten
 			v.toImage(out.Index(done+i), frames.Index(i))
 		}
 		done += frames.Dim(0)
+		g.emitted(frames.Dim(0), 4*int64(frames.Len()))
 		return nil
 	})
 	if err == nil && done != out.Dim(0) {

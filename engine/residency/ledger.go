@@ -135,6 +135,9 @@ type Account struct {
 	Loads, Reuses, Evictions int64
 }
 
+// HostWeights are the bytes of weights that sessions keep in the host's memory.
+func (s *Sessions) HostWeights() int64 { return s.weights.Bytes() }
+
 // Accounts returns the ledger's accounts in the order of devices.
 func (s *Sessions) Accounts() []Account {
 	var out []Account
