@@ -21,7 +21,6 @@ import (
 	"comfygo/internal/memory"
 	"comfygo/metrics/tracing"
 	"comfygo/nodes"
-	"comfygo/nodes/all"
 )
 
 const gib = 1 << 30
@@ -67,7 +66,10 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	}
 	p.engine = engine.New(engineCfg)
 	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}
-	registry := all.Registry()
+	registry, err := nativeClasses(cfg, dirs)
+	if err != nil {
+		return nil, err
+	}
 	p.python = startPython(cfg, m, dirs, registry, p.engine.FreeModels, log)
 	p.executor = executor.New(executor.Config{
 		Registry: registry,

@@ -7,11 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"comfygo/cli"
 	"comfygo/folders"
 	"comfygo/internal/packdir"
 	"comfygo/internal/pyhost"
+	"comfygo/nodes"
+	"comfygo/nodes/all"
+	"comfygo/nodes/catalog"
 )
 
 // noPython is the value of --python that runs no Python.
@@ -56,6 +60,35 @@ func planPython(cfg cli.Config, dirs *folders.Folders) (pythonPlan, error) {
 		return p, errNoPython
 	}
 	return p, nil
+}
+
+// nativeClasses are the node classes that comfygo runs itself: its own but for those that --python-class takes from the checkout.
+func nativeClasses(cfg cli.Config, dirs *folders.Folders) (*nodes.Registry, error) {
+	native := all.Registry()
+	if len(cfg.PythonClasses) == 0 {
+		return native, nil
+	}
+	if err := checkPythonClasses(cfg, dirs, native); err != nil {
+		return nil, err
+	}
+	return native.Without(cfg.PythonClasses...), nil
+}
+
+// checkPythonClasses fails where --python-class names a class that comfygo does not have, or where no checkout offers it.
+func checkPythonClasses(cfg cli.Config, dirs *folders.Folders, native *nodes.Registry) error {
+	for _, name := range cfg.PythonClasses {
+		if _, ok := native.Get(name); !ok {
+			return fmt.Errorf("--python-class %s: comfygo has no class of this name to replace (docs/nodes.md lists them)", name)
+		}
+	}
+	plan, err := planPython(cfg, dirs)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--python-class: %w", err)
+	case !plan.core:
+		return errors.New("--python-class: no ComfyUI checkout offers its classes: name one by --comfyui DIR, and leave out --no-python-core and --python none")
+	}
+	return nil
 }
 
 // isCheckout reports whether a folder is a ComfyUI checkout.
@@ -128,6 +161,17 @@ func interpreterIn(named string, dirs ...string) string {
 	return ""
 }
 
+// missingCore are ComfyUI's core classes that comfygo does not have.
+func missingCore() []string {
+	var missing []string
+	for _, name := range catalog.Names() {
+		if _, ok := nodes.Default().Get(name); !ok {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
 // checkPython reports which Python runs which packs, without starting it.
 func checkPython(cfg cli.Config, dirs *folders.Folders) finding {
 	const what = "python"
@@ -154,7 +198,13 @@ func checkPython(cfg cli.Config, dirs *folders.Folders) finding {
 		text += ", each in a process of its own"
 	}
 	if plan.core {
-		text += " and the classes of " + plan.checkout + " that comfygo does not have"
+		text += " and the classes of " + plan.checkout + " that comfygo does not have: " + strings.Join(append(missingCore(), "partner nodes"), ", ")
+	}
+	if len(cfg.PythonClasses) > 0 {
+		if err := checkPythonClasses(cfg, dirs, nodes.Default()); err != nil {
+			return finding{warning, what, err.Error(), "correct the flag: the server does not start with it"}
+		}
+		text += "; in place of comfygo's own: " + strings.Join(cfg.PythonClasses, ", ")
 	}
 	return finding{good, what, text, ""}
 }

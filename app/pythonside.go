@@ -365,6 +365,19 @@ func (p *pythonSide) Packs() []any {
 	return list
 }
 
+// Core implements packs.Python.
+func (p *pythonSide) Core() []string {
+	names := []string{}
+	for _, h := range p.all() {
+		for _, name := range h.bridge.Core() {
+			if c, ok := p.registry.Get(name); ok && c.IsForeign() {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // Ask implements packs.Python.
 func (p *pythonSide) Ask(pack string) error {
 	if pack != "" && !slices.Contains(pythonPacks(p.cfg, p.dirs), pack) && !slices.ContainsFunc(p.all(), func(h *pythonHost) bool { return h.name == pack }) {

@@ -203,6 +203,7 @@ func TestConfig(t *testing.T) {
 		{words: "--job-time-limit 60 --drain-timeout 0 --webhook-allow 10.0.0.0/8 --webhook-allow hooks.internal", want: func(c *cli.Config) {
 			c.JobTimeLimit, c.DrainTimeout, c.WebhookAllow = 60, 0, []string{"10.0.0.0/8", "hooks.internal"}
 		}},
+		{words: "--python-class ImageBlend --python-class=ImageInvert", want: func(c *cli.Config) { c.PythonClasses = []string{"ImageBlend", "ImageInvert"} }},
 		{words: "--python /opt/python3 --comfyui /opt/ComfyUI --no-python-core", want: func(c *cli.Config) {
 			c.Python, c.ComfyUI, c.NoCore = "/opt/python3", "/opt/ComfyUI", true
 		}},

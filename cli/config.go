@@ -85,25 +85,27 @@ type Config struct {
 	UnknownVariables []string
 
 	// comfygo's own.
-	DemoModel   bool    // list the built-in demo checkpoint
-	Python      string  // path of the interpreter; "none" for no Python; empty: found
-	ComfyUI     string  // folder of a checkout; empty: the base folder if it is one
-	NoCore      bool    // classes of the checkout are not offered
-	Isolate     bool    // a process for each pack
-	HostUser    string  // the user that Python runs as; empty: the server's user
-	HostMemory  float64 // GiB that a Python process may take; 0: nearly all of the machine's
-	LoadTimeout float64 // seconds for the import of one pack; 0: ten minutes
-	FFmpeg      string  // path of the program, or of the folder that holds it
-	CUDAGraphs  bool    // steps on a GPU are captured
-	NoAMX       bool    // the CPU multiplies without AMX
-	CPUInt8     bool    // linear layers of diffusion models multiply in 8-bit integers on the CPU
-	NoModels    bool    // models are not run, the library is not needed
-	ONNXRuntime string  // path of the library, or of the folder that holds it
-	Threads     int     // for one operation; 0: the physical cores
-	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory
-	MaxMemory   float64 // GiB that the program may take before runs are refused; 0: what is free
-	APIKeys     []string
-	APIKeyFile  string
+	DemoModel bool   // list the built-in demo checkpoint
+	Python    string // path of the interpreter; "none" for no Python; empty: found
+	ComfyUI   string // folder of a checkout; empty: the base folder if it is one
+	NoCore    bool   // classes of the checkout are not offered
+	// PythonClasses are taken from the checkout although comfygo has them.
+	PythonClasses []string
+	Isolate       bool    // a process for each pack
+	HostUser      string  // the user that Python runs as; empty: the server's user
+	HostMemory    float64 // GiB that a Python process may take; 0: nearly all of the machine's
+	LoadTimeout   float64 // seconds for the import of one pack; 0: ten minutes
+	FFmpeg        string  // path of the program, or of the folder that holds it
+	CUDAGraphs    bool    // steps on a GPU are captured
+	NoAMX         bool    // the CPU multiplies without AMX
+	CPUInt8       bool    // linear layers of diffusion models multiply in 8-bit integers on the CPU
+	NoModels      bool    // models are not run, the library is not needed
+	ONNXRuntime   string  // path of the library, or of the folder that holds it
+	Threads       int     // for one operation; 0: the physical cores
+	ModelMemory   float64 // GiB that loaded models may take; 0: from the free memory
+	MaxMemory     float64 // GiB that the program may take before runs are refused; 0: what is free
+	APIKeys       []string
+	APIKeyFile    string
 
 	// The key store and what vouches for users besides it.
 	Auth               bool

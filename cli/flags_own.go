@@ -20,6 +20,7 @@ var own = []*spec{
 	{name: "--python", kind: kindString, metavar: "PATH", section: ownSection, help: "the Python interpreter that runs node packs; none: run no Python (default: that of a virtual environment in the base folder, else python3)"},
 	{name: "--comfyui", kind: kindString, metavar: "DIR", section: ownSection, help: "a ComfyUI checkout: its modules serve the node packs, and its node classes are offered where comfygo has none (default: the base folder, if it is one)"},
 	{name: "--no-python-core", kind: kindSwitch, section: ownSection, help: "offer no core and partner node classes of the checkout"},
+	{name: "--python-class", kind: kindString, repeat: true, metavar: "NAME", section: ownSection, help: "take this node class from the checkout in place of comfygo's own; may be repeated"},
 	{name: "--isolate-packs", kind: kindSwitch, section: ownSection, help: "run each node pack in a Python process of its own (packs that import each other do not find each other then)"},
 	{name: "--host-user", kind: kindString, metavar: "NAME", section: ownSection, help: "run Python as this user; the server must run as root"},
 	{name: "--python-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "end a Python process that takes more memory than this (default: 95% of the machine's)"},

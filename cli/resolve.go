@@ -52,6 +52,7 @@ func (ns namespace) config() Config {
 		Python:            ns.text("python"),
 		ComfyUI:           ns.text("comfyui"),
 		NoCore:            ns.on("no_python_core"),
+		PythonClasses:     ns.texts("python_class"),
 		Isolate:           ns.on("isolate_packs"),
 		HostUser:          ns.text("host_user"),
 		HostMemory:        ns.real("python_memory"),

@@ -77,6 +77,19 @@ func (b *Bridge) offered() []*nodes.Class {
 	return slices.DeleteFunc(slices.Clone(b.list), func(c *nodes.Class) bool { return b.core[c.Name] })
 }
 
+// Core are the names of the checkout's classes that the registry is to have, in the host's order.
+func (b *Bridge) Core() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var names []string
+	for _, c := range b.list {
+		if b.core[c.Name] && !b.OnlyPacks {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // prompt lets the handlers of the host's packs change a request for a job.
 func (b *Bridge) prompt(ctx context.Context, request *pyjson.Object) *pyjson.Object {
 	s := b.Current()

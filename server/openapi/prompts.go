@@ -124,7 +124,7 @@ var jobsGroup = group{"jobs", "One view of waiting, running and finished jobs.",
 
 var queueGroup = group{"queue", "comfygo's own: figures, order and events of the queue.", []op{
 	{method: get, path: "/api/v1/queue", summary: "The queue's figures", params: []param{ownerParam}, answers: []answer{ok("QueueState", "")}},
-	{method: get, path: "/api/v1/packs", summary: "The Python processes of node packs, and the packs in them", answers: []answer{ok(`{processes! []{pack! string?; state! 'loading|ready|failed'; pid! integer; memory_bytes! integer; memory_peak_bytes! integer; gpu_bytes! integer; cpu_seconds! number; restarts! integer; reason string; loading string}; packs! []{name! string; path string; seconds number; error! string; classes! []string}}`, "")}},
+	{method: get, path: "/api/v1/packs", summary: "The Python processes of node packs, and the packs in them", answers: []answer{ok(`{processes! []{pack! string?; state! 'loading|ready|failed'; pid! integer; memory_bytes! integer; memory_peak_bytes! integer; gpu_bytes! integer; cpu_seconds! number; restarts! integer; reason string; loading string}; packs! []{name! string; path string; seconds number; error! string; classes! []string}; core! []string}`, "")}},
 	{
 		method: post, path: "/api/v1/packs/reload", summary: "Load node packs again, after the running job", body: takes(`{pack string}`, "one of them, else all"),
 		answers: []answer{with(202, `{reload! string?}`, "they will be loaded; the message comfygo.packs_changed follows"), plain(400, "the body cannot be used"), badRequest, plain(404, "there is no such pack, or no Python"), plain(409, "the queue is in NATS: packs are loaded at the start of each process"), tooLarge},

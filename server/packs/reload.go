@@ -14,11 +14,14 @@ import (
 
 // GetPacks describes the processes of node packs and the packs in them.
 func (s *Service) GetPacks(c echo.Context) error {
-	list, found := []any{}, []any{}
+	list, found, core := []any{}, []any{}, []any{}
 	if s.Python != nil {
 		list, found = Processes(s.Python.Stats()), s.Python.Packs()
+		for _, name := range s.Python.Core() {
+			core = append(core, name)
+		}
 	}
-	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("processes", list, "packs", found))
+	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("processes", list, "packs", found, "core", core))
 }
 
 // Processes are the figures of the processes of packs for /health; nil without Python.
@@ -46,9 +49,9 @@ func Processes(stats []pyhost.Stats) []any {
 	return list
 }
 
-// PostReload loads packs again, once the running job has ended. The body may name one.
+// PostReload loads packs again, once the running job has ended. The body may name one; without a body all are loaded.
 func (s *Service) PostReload(c echo.Context) error {
-	body, err := s.Reply.ReadJSON(c)
+	body, err := s.Reply.ReadOptionalJSON(c)
 	if err != nil {
 		return err
 	}

@@ -22,19 +22,30 @@ type asked struct {
 func (a *asked) Ask(string) error       { a.packs++; return nil }
 func (a *asked) SetFlags(f queue.Flags) { a.flags = f }
 
-// TestReloadOfAFleet holds that packs are not promised to be loaded again where they are not.
-func TestReloadOfAFleet(t *testing.T) {
+// TestReload asks for packs to be loaded again; a body is not needed, and a fleet does not promise it.
+func TestReload(t *testing.T) {
 	t.Parallel()
-	for fleet, want := range map[bool]int{false: http.StatusAccepted, true: http.StatusConflict} {
+	for _, c := range []struct {
+		body  string
+		fleet bool
+		want  int
+	}{
+		{"{}", false, http.StatusAccepted},
+		{"", false, http.StatusAccepted},
+		{`{"pack": null}`, false, http.StatusAccepted},
+		{"{}", true, http.StatusConflict},
+		{"", true, http.StatusConflict},
+		{`{"pack": 1}`, false, http.StatusBadRequest},
+	} {
 		side := &asked{}
-		s := &Service{Reply: &reply.Service{BodyLimit: func(echo.Context) int64 { return 100 }}, Fleet: fleet, Python: side, Queue: side}
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/packs/reload", strings.NewReader("{}"))
+		s := &Service{Reply: &reply.Service{BodyLimit: func(echo.Context) int64 { return 100 }}, Fleet: c.fleet, Python: side, Queue: side}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/packs/reload", strings.NewReader(c.body))
 		rec := httptest.NewRecorder()
 		if err := s.PostReload(echo.New().NewContext(req, rec)); err != nil {
 			t.Fatal(err)
 		}
-		if rec.Code != want || (side.packs == 1 && side.flags.ReloadPacks) == fleet {
-			t.Errorf("fleet %v: %d %s, asked %d, flags %+v", fleet, rec.Code, rec.Body, side.packs, side.flags)
+		if asked := side.packs == 1 && side.flags.ReloadPacks; rec.Code != c.want || asked != (c.want == http.StatusAccepted) {
+			t.Errorf("%q, fleet %v: %d %s, asked %d, flags %+v", c.body, c.fleet, rec.Code, rec.Body, side.packs, side.flags)
 		}
 	}
 }

@@ -52,6 +52,8 @@ type Python interface {
 	Stats() []pyhost.Stats
 	// Packs are the packs that run: name, path, seconds, error, classes.
 	Packs() []any
+	// Core are the names of the classes of the checkout that run in Python.
+	Core() []string
 	// Ask notes that a pack is to be loaded again, all for "". The error says that there is no such pack.
 	Ask(pack string) error
 	// Reload loads again what was asked for. No job runs meanwhile.

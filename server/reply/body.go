@@ -79,6 +79,19 @@ func (s *Service) ReadJSON(c echo.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decoded(c, data)
+}
+
+// ReadOptionalJSON is ReadJSON for a body that may be missing: nil then.
+func (s *Service) ReadOptionalJSON(c echo.Context) (any, error) {
+	data, err := s.ReadBody(c)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	return decoded(c, data)
+}
+
+func decoded(c echo.Context, data []byte) (any, error) {
 	text, err := DecodedText(data, c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil {
 		return nil, Trouble("reading the request body: %w", err)

@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/apiclient"
 )
 
-// mixedCase is a workflow with classes that comfygo runs itself and classes that it has from the checkout only.
+// mixedCase is a workflow with classes that comfygo runs itself and classes that it takes from the checkout.
 type mixedCase struct {
 	name  string
 	nodes map[string]node
@@ -272,6 +272,10 @@ func mixed(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 	}
+	var packs struct{ Core []string }
+	if err := b.Get(ctx, "/api/v1/packs", &packs); err != nil {
+		return fmt.Errorf("asking which classes run in Python: %w", err)
+	}
 	good := 0
 	cases := mixedCases(o.checkpoint, o.lora)
 	for _, c := range cases {
@@ -287,9 +291,15 @@ func mixed(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 		verdict := "equal"
-		if !ra.ok() || !rb.ok() {
+		switch here, there := c.split(packs.Core); {
+		case len(here) == 0 || len(there) == 0:
+			verdict = "not mixed: in Python run " + strings.Join(there, ", ") + ", here " + strings.Join(here, ", ") + "; see --python-class"
+		case !ra.ok() && ra.said() == rb.said():
+			verdict = "the same error: " + ra.said()
+			good++
+		case !ra.ok() || !rb.ok():
 			verdict = fmt.Sprintf("real: %q, ours: %q", ra.said(), rb.said())
-		} else {
+		default:
 			found, err := near.differences(ctx, a, b, &ra.result, &rb.result)
 			if err != nil {
 				return err
@@ -305,6 +315,19 @@ func mixed(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%d of %d equal: pixels to %d of 255, other values to %g of the greatest\n", good, len(cases), near.pixels, near.value)
 	return nil
+}
+
+// split sorts the classes of a case: those that comfygo runs itself, and those of the checkout. The probe's are left out.
+func (c mixedCase) split(core []string) (here, there []string) {
+	for _, n := range c.nodes {
+		switch {
+		case slices.Contains(core, n.Class):
+			there = append(there, n.Class)
+		case !strings.HasPrefix(n.Class, "Packcheck"):
+			here = append(here, n.Class)
+		}
+	}
+	return here, there
 }
 
 // greatest is the largest magnitude in a list of numbers; 1 at least.
