@@ -68,7 +68,7 @@ func decodeRGB(t *testing.T, data []byte) *image.NRGBA {
 }
 
 // compareLatent compares the tensor of a saved latent with a golden one.
-func compareLatent(t *testing.T, what string, file []byte, want []float32) {
+func compareLatent(t *testing.T, what string, file []byte, want []float32, tolerance golden.Tolerance) {
 	t.Helper()
 	got, err := savedLatent(file)
 	if err != nil {
@@ -79,7 +79,7 @@ func compareLatent(t *testing.T, what string, file []byte, want []float32) {
 		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
 		return
 	}
-	golden.Compare(t, what, got, want, latentTolerance)
+	golden.Compare(t, what, got, want, tolerance)
 }
 
 // savedLatent reads the tensor of a .latent file, which is a safetensors file.

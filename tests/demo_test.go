@@ -42,7 +42,7 @@ func TestDemoGolden(t *testing.T) {
 			if len(images) != 1 || len(latents) != 1 {
 				t.Fatalf("%d images and %d latents, want one each", len(images), len(latents))
 			}
-			compareLatent(t, "latent", server.view(t, latents[0]), want.Get(t, c.Latent).Data)
+			compareLatent(t, "latent", server.view(t, latents[0]), want.Get(t, c.Latent).Data, latentTolerance)
 			comparePNG(t, "image", server.view(t, images[0]), golden.Path(t, "demo/"+c.PNG))
 		})
 	}

@@ -1,6 +1,7 @@
 package tests_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"path/filepath"
@@ -19,6 +20,8 @@ type pipelineCase struct {
 		File string `json:"file"`
 	} `json:"png"`
 	Latents map[string]json.RawMessage `json:"latents"`
+	// tolerance, when set, is that of the latents.
+	tolerance golden.Tolerance
 }
 
 // fullSizeCase is the one that needs the full-size checkpoint.
@@ -101,7 +104,7 @@ func runPipelineOf(t *testing.T, server *instance, name string, c pipelineCase, 
 	}
 	tensors := golden.Load(t, stored, nil)
 	for i, key := range slices.Sorted(maps.Keys(c.Latents)) {
-		compareLatent(t, "latent "+key, server.view(t, latents[i]), tensors.Get(t, name+"/"+key).Data)
+		compareLatent(t, "latent "+key, server.view(t, latents[i]), tensors.Get(t, name+"/"+key).Data, cmp.Or(c.tolerance, latentTolerance))
 	}
 }
 

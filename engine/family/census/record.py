@@ -34,12 +34,12 @@ def detected(tensors):
     return type(config).__name__
 
 
-def add(name, family, tensors, goldens=0):
+def add(name, family, tensors, goldens=0, workflows=0):
     got = detected(tensors)
     if got != family:
         raise SystemExit(f"{name} is taken for {got}, not for {family}")
     stored = {t for _, t, s in tensors if len(s) == 2}
-    samples["own-" + name] = ([family, "0", str(goldens), "0", ",".join(sorted(stored))], tensors)
+    samples["own-" + name] = ([family, "0", str(goldens), str(workflows), ",".join(sorted(stored))], tensors)
 
 
 for folder, file, family in [
@@ -54,6 +54,18 @@ for folder, file, family in [
     base = os.path.join(here, "..", folder, "testdata", file)
     with open(base + ".json") as f, safe_open(base + ".safetensors", "pt") as values:
         add(f"{folder}-{file}", family, [(k, "F32", s) for k, s in json.load(f)["shapes"]], 3 if folder == "hidreamo1" else len(list(values.keys())))  # of whose values four are no predictions
+
+
+# The small models of tests/testdata/golden/video that need no metadata, with the workflows that name them.
+golden = os.path.join(here, "..", "..", "..", "tests", "testdata", "golden")
+workflows = [json.dumps(c) for c in json.load(gzip.open(os.path.join(golden, "pipeline", "video.json.gz")))["cases"].values()]
+for file, family in [
+    ("wan21-camera", "WAN21_Camera"), ("wan22-camera", "WAN22_Camera"), ("wan-s2v", "WAN22_S2V"), ("wan-scail", "WAN21_SCAIL"), ("wan-scail2", "WAN21_SCAIL2"), ("wan-dancer", "WAN22_WanDancer"),
+    ("wan-animate", "WAN22_Animate"), ("hunyuan-video-i2v", "HunyuanVideoI2V"), ("hunyuan-video-skyreels", "HunyuanVideoSkyreelsI2V"), ("hunyuan-video15", "HunyuanVideo15"),
+    ("hunyuan-video15-sr", "HunyuanVideo15_SR_Distilled"),
+]:
+    m = json.load(gzip.open(os.path.join(golden, "models", file + "-small.json.gz")))
+    add(file + "-small", family, [(k, t, s) for k, s, t, *_ in m["tensors"]], workflows=sum(f'"{file}-small.safetensors"' in w for w in workflows))
 
 
 def built(make):
