@@ -193,7 +193,7 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
-// TestLongVideo: a video of ten minutes is refused before it is decoded where it does not fit the memory, a second at its end is decoded within little.
+// TestLongVideo: a video of ten minutes is refused before it is decoded where it does not fit the memory, a second at its end is decoded and the whole is saved within little.
 func TestLongVideo(t *testing.T) {
 	t.Parallel()
 	needFFmpeg(t)
@@ -202,7 +202,7 @@ func TestLongVideo(t *testing.T) {
 	const frameBytes = 4 * 3 * 16 * 16
 	asked := int64(0)
 	var whole []string
-	env := videofile.Env{Charge: func(what string, n int64) error {
+	env := videofile.Env{Dir: filepath.Join(t.TempDir(), "temp"), Charge: func(what string, n int64) error {
 		if n == 2400*frameBytes {
 			whole = append(whole, what)
 			return errors.New("too much: " + what)
@@ -230,8 +230,25 @@ func TestLongVideo(t *testing.T) {
 	if err != nil || c.Images.Shape[0] != 4 || c.Audio != nil {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if most := int64(100 << 20); asked > most || whole != nil {
+	const most = 100 << 20
+	if asked > most || whole != nil {
 		t.Errorf("%d bytes were asked for, want at most %d; the whole video for %q", asked, most, whole)
+	}
+	// Saving the whole copies its streams or encodes its frames one by one.
+	crf := 30.0
+	for name, o := range map[string]videofile.SaveOptions{"copied.mp4": {Format: "auto", Codec: "auto"}, "again.mp4": {Format: "mp4", Codec: "h264", CRF: &crf}} {
+		asked = 0
+		out, err := os.Create(filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join((&videofile.File{Path: path}).Save(t.Context(), env, o, out), out.Close()); err != nil {
+			t.Fatal(name, err)
+		}
+		length, err := (&videofile.File{Path: out.Name()}).Duration(t.Context(), env)
+		if err != nil || math.Abs(length-600) > 1 || asked > most || whole != nil {
+			t.Errorf("%s lasts %g s (%v), want 600; %d bytes were asked for, want at most %d; the whole video for %q", name, length, err, asked, int64(most), whole)
+		}
 	}
 }
 
