@@ -39,10 +39,35 @@ type PatchOptions struct {
 	Vision               *family.ImageEncoding
 	// Audio is as in family.PatchCall; Mask is then 1 where each speaker is, where several are to be told apart.
 	Audio *tensor.Tensor
-	// Strength multiplies the residuals of the network.
+	// Latent is an image as a latent [B,C,h,w], as EncoderOf's VAE gives it.
+	Latent *tensor.Tensor
+	// Strength multiplies the residuals of the network. Fade, when set, changes it from step to step.
 	Strength float64
+	Fade     *Fade
 	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
 	Start, End float64
+}
+
+// Fade leads the strength of a model patch with the level of noise: from Strength at the sigma From and above to To at zero, linearly. Where
+// it is not above zero the patch does not act.
+type Fade struct{ From, To float64 }
+
+// strength is the strength at a level of noise; acts is false where the patch does not act.
+func (o PatchOptions) strength(sigma float32) (strength float64, acts bool) {
+	if o.Fade == nil {
+		return o.Strength, true
+	}
+	s := min(float64(sigma)/o.Fade.From, 1)*(o.Strength-o.Fade.To) + o.Fade.To
+	return s, s > 0
+}
+
+// EncoderOf returns the VAE that encodes the images of a model patch: v, with the encoder of the patch's file if there is one.
+func (p *ModelPatch) EncoderOf(v *VAE) (*VAE, error) {
+	net, ok := p.net.(family.EncodingNetwork)
+	if !ok || net.Encoder() == nil {
+		return v, nil
+	}
+	return v.replaced(net.Encoder(), p.file)
 }
 
 // attachment is a model patch with its images, as a model holds it.
@@ -77,27 +102,31 @@ func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32
 		if sigma > float32(m.sampling.PercentToSigma(a.Start)) || sigma < float32(m.sampling.PercentToSigma(a.End)) {
 			continue
 		}
+		strength, acts := a.strength(sigma)
+		if !acts {
+			continue
+		}
 		frames := 1
 		if len(x.Shape) == 5 {
 			frames = x.Dim(2)
 		}
-		input, err := a.inputFor(ctx, [3]int{frames, x.Dim(-2), x.Dim(-1)})
+		input, err := a.inputFor(ctx, m.LatentFormat(), [3]int{frames, x.Dim(-2), x.Dim(-1)})
 		if err != nil {
 			return nil, fmt.Errorf("patching the model by %s: %w", a.patch.file.Path, err)
 		}
-		out = append(out, family.Attached{Net: a.patch.net, Input: input, Mask: a.Mask, Strength: float32(a.Strength)})
+		out = append(out, family.Attached{Net: a.patch.net, Input: input, Mask: a.Mask, Strength: float32(strength)})
 	}
 	return out, nil
 }
 
 // inputFor returns the network's input for latents of a size, computed once per size.
-func (a *attachment) inputFor(ctx context.Context, size [3]int) (*tensor.Tensor, error) {
+func (a *attachment) inputFor(ctx context.Context, format sampling.LatentFormat, size [3]int) (*tensor.Tensor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.input != nil && a.size == size {
 		return a.input, nil
 	}
-	c := family.PatchCall{Frames: size[0], Height: size[1], Width: size[2], Vision: a.Vision, Audio: a.Audio, Encode: a.encode, EncodeVideo: a.encodeVideo, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
+	c := family.PatchCall{Latent: a.Latent, Format: format, Frames: size[0], Height: size[1], Width: size[2], Vision: a.Vision, Audio: a.Audio, Encode: a.encode, EncodeVideo: a.encodeVideo, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
 	if a.VAE != nil {
 		c.Side, c.Pace = a.VAE.Downscale(), a.VAE.Pace()
 	}

@@ -9,6 +9,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/ort"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 )
 
 // VAE is the value of VAE links: it turns latents into images and back.
@@ -51,6 +52,20 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 
 func (rt *Runtime) newVAE(net family.Autoencoder, files ...*file) *VAE {
 	return &VAE{rt: rt, files: files, net: net, info: net.Info(), excess: &excess{}}
+}
+
+// replaced returns the VAE with tensors of another file in place of its own of the same names.
+func (v *VAE) replaced(own weights.Source, f *file) (*VAE, error) {
+	if v.net == nil || len(v.net.Weights()) != 1 {
+		return nil, fmt.Errorf("encoding images by the encoder of %s: the VAE has no encoder that it could take the place of", f.Path)
+	}
+	net, err := family.Open(v.rt.cfg.Families, family.Replaced(v.net.Weights()[0], own)).VAE()
+	if err != nil || net == nil {
+		return nil, fmt.Errorf("encoding images by the encoder of %s: it does not fit the VAE: %w", f.Path, err)
+	}
+	c := *v
+	c.files, c.net, c.info = append(slices.Clone(v.files), f), net, net.Info()
+	return &c, nil
 }
 
 // vaeOf returns the VAE in a checkpoint, or nil if it holds none.

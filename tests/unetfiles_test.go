@@ -13,11 +13,11 @@ import (
 )
 
 // TestUNetFilesGolden runs KOALA 1B, U-Nets in the layout of diffusers as Lightning's and Hyper's files have it, with their samplers, the
-// folders of DiffusersLoader, and T2I-Adapters and a ControlNet on U-Nets that all, some or one of their features fit. ComfyUI's table of U-Nets in that layout was
+// folders of DiffusersLoader, SUPIR, and T2I-Adapters and a ControlNet on U-Nets that all, some or one of their features fit. ComfyUI's table of U-Nets in that layout was
 // given the small widths (unets/small_diffusers.py of the goldens).
 func TestUNetFilesGolden(t *testing.T) {
 	t.Parallel()
-	models := golden.Models(t, "sd15-small", "controlnet-sd15", "koala-1b-small", "ssd-1b-small", "vega-wide", "sdxl-diffusers-small", "sdxl-small", "t2i-xl", "controlnet-sdxl", "lora-sdxl-kohya", "clip-l", "clip-g")
+	models := golden.Models(t, "sd15-small", "controlnet-sd15", "koala-1b-small", "ssd-1b-small", "vega-wide", "sdxl-diffusers-small", "sdxl-small", "t2i-xl", "controlnet-sdxl", "lora-sdxl-kohya", "clip-l", "clip-g", "supir-small", "supir-encoder-small", "vae-sd")
 	for name, parts := range map[string]map[string]string{
 		"sd15": {"unet": "sd15-diffusers-small", "text_encoder": "clip-l", "vae": "vae-sd-diffusers"},
 		"sdxl": {"unet": "sdxl-diffusers-small", "text_encoder": "clip-l", "text_encoder_2": "clip-g", "vae": "vae-sd-diffusers"},

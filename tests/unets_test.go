@@ -19,7 +19,7 @@ func unetCases(t *testing.T, small bool) map[string]pipelineCase {
 		Cases map[string]pipelineCase `json:"cases"`
 	}
 	golden.JSON(t, "pipeline/unets", &index)
-	const all = 19
+	const all = 23
 	if len(index.Cases) != all {
 		t.Fatalf("%d cases in the index, want %d", len(index.Cases), all)
 	}

@@ -30,6 +30,13 @@ type PatchNetwork interface {
 	Weights() weights.Source
 }
 
+// EncodingNetwork is a model patch that brings an encoder of its own for the images that it reads.
+type EncodingNetwork interface {
+	PatchNetwork
+	// Encoder are tensors that take the place of those of the VAE of the same names; nil if the file holds none.
+	Encoder() weights.Source
+}
+
 // DurationNetwork is a model patch that does not act in a model, but predicts how long a video should be.
 type DurationNetwork interface {
 	PatchNetwork
@@ -43,6 +50,9 @@ type PatchCall struct {
 	Height, Width, Frames int
 	// Image and Inpaint are images [B,H,W,3] in 0…1, of any size.
 	Image, Inpaint *tensor.Tensor
+	// Latent is an image as a latent [B,C,h,w], as the VAE gives it, and Format that of the model's latents.
+	Latent *tensor.Tensor
+	Format sampling.LatentFormat
 	// Side is the number of the VAE's pixels per latent cell along one side.
 	Side int
 	// Mask is [B,1,H,W] of any size: 1 where the image is kept.

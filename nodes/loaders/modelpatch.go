@@ -13,7 +13,7 @@ type ModelPatchLoader struct {
 func (*ModelPatchLoader) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ModelPatchLoader", DisplayName: "Load Model Patch", Category: "model/loaders", Module: "comfy_extras.nodes_model_patch", Experimental: true,
-		Description: "Opens a model patch: a ControlNet of DiffSynth, Z-Image Fun or Uni3C, audio layers, a projector of style references, or a duration head.",
+		Description: "Opens a model patch: a ControlNet of DiffSynth, Z-Image Fun or Uni3C, SUPIR, audio layers, a projector of style references, or a duration head.",
 		Outputs:     nodes.Outputs("MODEL_PATCH"), Uses: nodes.UsesDevice,
 	}
 }

@@ -75,6 +75,7 @@ import (
 	_ "comfygo/engine/family/seedvr2"
 	_ "comfygo/engine/family/stableaudio"
 	_ "comfygo/engine/family/style"
+	_ "comfygo/engine/family/supir"
 	_ "comfygo/engine/family/svd"
 	_ "comfygo/engine/family/t2iadapter"
 	_ "comfygo/engine/family/t5"

@@ -8,6 +8,7 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/patch"
@@ -29,11 +30,13 @@ type Variant struct {
 	Height, Width int
 	// Pointing reports that the graph ends in the head that finds key points.
 	Pointing bool
+	// Attached are the model patches of the graph, each a Fusion.
+	Attached []family.Attached
 }
 
 // Digest is the variant as a key.
 func (v Variant) Digest() string {
-	return family.Digest(v.Even, v.Input, v.Output, v.Middle, v.Patches.Digest(), v.Height, v.Width, v.Pointing)
+	return family.Digest(v.Even, v.Input, v.Output, v.Middle, v.Patches.Digest(), v.Height, v.Width, v.Pointing, len(v.Attached))
 }
 
 // Points lists the points at which the graph applies patches.
@@ -51,7 +54,7 @@ func ResidualInput(i int) string { return "control.in." + strconv.Itoa(i) }
 // Graph writes the network: inputs x [B,in,H,W], timesteps [B], context [B,T,dim] and, with AdmChannels, y [B,adm], all
 // float32; the output "out" is [B,out,H,W] float32 (upstream: ldm/modules/diffusionmodules/openaimodel.py UNetModel).
 func Graph(src weights.Source, cfg Config, v Variant, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("unet", src, func(b *nn.Builder, s *weights.Scope) {
+	return spec.Build("unet", dit.WithAttached(src, v.Attached), func(b *nn.Builder, s *weights.Scope) {
 		u := &Writer{Builder: b, cfg: cfg, variant: v}
 		u.write(s)
 	})
@@ -74,12 +77,16 @@ type Writer struct {
 	blocks  int        // transformer blocks so far
 	formers int        // transformers so far
 	batch   onnx.Dim
-	tokens  map[string]*onnx.Value // further inputs that patches read
-	time    *timing                // of a network with a time axis
+	// x, times and y are the inputs, y is nil without vectors.
+	x, times, y *onnx.Value
+	fused       []Fused
+	tokens      map[string]*onnx.Value // further inputs that patches read
+	time        *timing                // of a network with a time axis
 }
 
 func (u *Writer) write(s *weights.Scope) {
 	h := u.Inputs(s)
+	u.attach(s)
 	var skips []*onnx.Value
 	for i := range s.Count("input_blocks") {
 		u.site = patch.Site{Block: patch.InputBlock, Index: i, Model: u.cfg.ModelChannels}
@@ -100,6 +107,9 @@ func (u *Writer) write(s *weights.Scope) {
 	}
 	if s.HasAny("middle_block") {
 		h, _ = u.variant.Patches.Block(u.Builder, patch.MiddleBlock, u.site, h, nil)
+	}
+	for _, f := range u.fused {
+		h = f.Middle(h)
 	}
 	for _, i := range u.variant.Output {
 		if i < len(skips) {
@@ -126,7 +136,7 @@ func (u *Writer) write(s *weights.Scope) {
 		if len(skips) > 0 {
 			next = skips[len(skips)-1]
 		}
-		h = u.Block(s.At("output_blocks").Index(i), u.Concat(1, h, skip), next)
+		h = u.Block(s.At("output_blocks").Index(i), u.join(h, skip), next)
 	}
 	h = u.GroupNormSiLU(s.At("out", "0"), h, 32, 1e-5)
 	h = u.Conv2d(s.At("out", "2"), h, u.cfg.OutChannels, 3, onnx.Pad1())
@@ -147,12 +157,14 @@ func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
 	u.batch = batch
 	ts := u.Input("timesteps", dtype.F32, batch)
 	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
-	u.emb = u.SiLU(u.embedding(s, ts, batch))
+	u.times = ts
+	u.emb = u.SiLU(u.embedding(s))
 	u.projectEmbedding(s)
 	if u.cfg.Temporal {
 		u.time.context = u.firstContext()
 	}
-	return u.Cast(x, u.Target.Compute)
+	u.x = u.Cast(x, u.Target.Compute)
+	return u.x
 }
 
 // missing lets the scope note that a block has no counterpart; the graph is not used then.
@@ -160,14 +172,17 @@ func (u *Writer) missing(s *weights.Scope, what string, i int) {
 	panic(&onnx.BuildError{Graph: u.Name, Scope: s.Prefix(), Op: "UNet", Message: fmt.Sprintf("there is no %s.%d", what, i)})
 }
 
-func (u *Writer) embedding(s *weights.Scope, ts *onnx.Value, batch onnx.Dim) *onnx.Value {
+func (u *Writer) embedding(s *weights.Scope) *onnx.Value {
 	dim := u.cfg.ModelChannels * 4
-	e := u.MLP(s.At("time_embed"), u.TimestepEmbedding(ts, u.cfg.ModelChannels), dim)
+	e := u.MLP(s.At("time_embed"), u.TimestepEmbedding(u.times, u.cfg.ModelChannels), dim)
 	if u.Embed != nil {
 		e = u.Embed(e)
 	}
 	if u.cfg.AdmChannels > 0 {
-		y := u.Cast(u.Input("y", dtype.F32, batch, onnx.D(u.cfg.AdmChannels)), u.Target.Compute)
+		if u.y == nil {
+			u.y = u.Cast(u.Input("y", dtype.F32, u.batch, onnx.D(u.cfg.AdmChannels)), u.Target.Compute)
+		}
+		y := u.y
 		if u.cfg.Labels == 0 {
 			y = u.MLP(s.At("label_emb", "0"), y, dim)
 		}
@@ -240,6 +255,9 @@ func (u *Writer) Block(s *weights.Scope, h, next *onnx.Value) *onnx.Value {
 		case l.Has("op.weight"):
 			h = u.Conv2d(l.At("op"), h, l.Shape("op.weight")[0], 3, onnx.Window{Stride: 2, Pads: [4]int{1, 1, 1, 1}})
 		case l.Has("conv.weight"):
+			for _, f := range u.fused {
+				h = f.Upsampled(h)
+			}
 			h = u.upsample(l.At("conv"), h, next)
 		default:
 			out := h.Dim(1).N

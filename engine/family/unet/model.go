@@ -153,7 +153,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := m.check(x, c); err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.Memory(x.Shape, c.Inputs.Get(sampling.InputContext).Dim(1))); err != nil {
+	if err := run.Check("running the model", m.memory(x.Shape, c.Inputs.Get(sampling.InputContext).Dim(1), c.Attached)); err != nil {
 		return nil, err
 	}
 	grid := 1 << (m.Levels - 1)
@@ -167,6 +167,13 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		}
 	}
 	v.Patches = c.Patches
+	if v.Attached = c.Attached; len(v.Attached) > 0 {
+		values, err := attachedValues(x, c)
+		if err != nil {
+			return nil, err
+		}
+		further = append(further, values...)
+	}
 	for _, idle := range c.Patches.Idle() {
 		warning.Add(ctx, idle)
 	}
@@ -240,10 +247,12 @@ func (c Config) Values(x *tensor.Tensor, call family.Call) []family.Value {
 }
 
 // Memory implements family.Denoiser.
-func (m *Model) Memory(shape []int, tokens int) int64 {
+func (m *Model) Memory(shape []int, tokens int) int64 { return m.memory(shape, tokens, nil) }
+
+func (m *Model) memory(shape []int, tokens int, attached []family.Attached) int64 {
 	h, w := shape[len(shape)-2], shape[len(shape)-1]
 	grid := 1 << (m.Levels - 1)
-	return m.activations.Of(m.Graph(Variant{Even: h%grid == 0 && w%grid == 0}), map[string]int{"B": shape[0], "F": shape[0], "H": h, "W": w, "T": tokens})
+	return m.activations.Of(m.Graph(Variant{Even: h%grid == 0 && w%grid == 0, Attached: attached}), map[string]int{"B": shape[0], "F": shape[0], "H": h, "W": w, "T": tokens})
 }
 
 // CheckResiduals implements family.Steered.

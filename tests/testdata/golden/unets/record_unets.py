@@ -67,6 +67,14 @@ def manifests(comfy, folder):
         write("controlnet", "t2i-xl", shapes(Adapter(cin=768, channels=[320, 640, 1280, 1280], nums_rb=2, ksize=1, sk=True, use_conv=False, xl=True)), 0.5)
         autoencoder = AutoencoderKL(embed_dim=4, ddconfig={"double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128, "ch_mult": [1, 2, 4, 4],
                                                            "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0})
+    sys.path.insert(0, here)
+    import small_diffusers
+    with torch.device("meta"):
+        patch = shapes(small_diffusers.SmallSUPIR(dtype=torch.float16, operations=comfy.ops.disable_weight_init))
+    write("model_patches", "supir-small", patch)
+    own = {k.replace("control_model.", "model.control_model.").replace("project_modules.", "model.diffusion_model.project_modules."): v for k, v in patch.items()}
+    encoder = {"first_stage_model.denoise_encoder." + k: v for k, v in shapes(autoencoder.encoder).items()}
+    write("model_patches", "supir-encoder-small", {**own, **encoder})
     parts = [("norm.", "group_norm."), ("q.", "to_q."), ("k.", "to_k."), ("v.", "to_v."), ("proj_out.", "to_out.0.")]
     named = {}
     for key, shape in shapes(autoencoder).items():
@@ -192,6 +200,33 @@ def hyper_one_step(w):
     w("SaveLatent", filename_prefix="gl/x", samples=[out[0], 0])
 
 
+def supir(w, model, name, size, start, end, restore, least):
+    scaled = w("ImageScale", image=image(w), upscale_method="bilinear", width=size[0], height=size[1], crop="disabled")
+    return w("SUPIRApply", model=model, model_patch=w("ModelPatchLoader", name=name + ".safetensors"), vae=w("VAELoader", vae_name="vae-sd.safetensors"), image=scaled,
+             strength_start=start, strength_end=end, restore_cfg=restore, restore_cfg_s_tmin=least)
+
+
+def supir_plain(w):
+    m, p, n = sdxl(w, "sdxl-small")
+    sample(w, supir(w, m, "supir-small", (64, 64), 1.0, 1.0, 4.0, 0.05), p, n)
+
+
+def supir_fading(w):
+    m, p, n = sdxl(w, "sdxl-small")
+    sample(w, supir(w, m, "supir-small", (72, 64), 1.0, 0.4, 0.0, 0.05), p, n, steps=4, sampler="dpmpp_2m", scheduler="karras", size=(72, 64), count=2)
+
+
+def supir_late(w):
+    m, p, n = sdxl(w, "sdxl-small")
+    sample(w, supir(w, m, "supir-small", (64, 96), 0.0, 0.9, 1.5, 0.8), p, n, cfg=1.0, size=(64, 96))
+
+
+def supir_encoder(w):
+    m, p, n = sdxl(w, "sdxl-small")
+    m = w("FreeU_V2", model=m, b1=1.3, b2=1.4, s1=0.9, s2=0.2)
+    sample(w, supir(w, m, "supir-encoder-small", (64, 64), 0.7, 0.7, 2.0, 0.3), control(w, p, "controlnet-sdxl", 0.6), n, steps=4)
+
+
 def folder(name):
     def case(w):
         d = w("DiffusersLoader", model_path=name)
@@ -201,7 +236,7 @@ def folder(name):
 
 
 CASES = {f.__name__: f for f in (lazy_cache, lazy_cache_multistep, lazy_cache_areas, tome_shrink, shrink_tome, control_shrink, control_shrink_early, koala_1b, lightning, lightning_one_step, control_koala, hyper_lcm,
-                                      hyper_one_step)}
+                                      hyper_one_step, supir_plain, supir_fading, supir_late, supir_encoder)}
 CASES |= {"t2i_vega": t2i("vega-wide"), "t2i_koala": t2i("koala-1b-small"), "t2i_sdxl": t2i("sdxl-small"), "t2i_ssd": t2i("ssd-1b-small"), "diffusers_sd15": folder("sd15"), "diffusers_sdxl": folder("sdxl")}
 
 # The folders of DiffusersLoader, from files of other folders.
