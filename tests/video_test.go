@@ -22,7 +22,7 @@ func TestVideoWorkflowsGolden(t *testing.T) {
 		t.Fatalf("%d cases in the index, want %d", len(index.Cases), all)
 	}
 	models := golden.Models(t, "wan21-camera-small", "wan22-camera-small", "wan-s2v-small", "wan-scail-small", "wan-scail2-small", "wan-dancer-small", "wan-animate2-small", "wan-causal-small",
-		"hunyuan-video-i2v-small", "hunyuan-video-skyreels-small", "hunyuan-video15-small", "hunyuan-video15-sr-small", "ltxav-small", "wan-animate-small", "wan-flowrvs-small", "stable-audio-ckpt", "vae-wan21", "clip-l")
+		"hunyuan-video-i2v-small", "hunyuan-video-skyreels-small", "hunyuan-video15-small", "hunyuan-video15-sr-small", "ltxav-clip-small", "wan-animate-small", "wan-flowrvs-small", "stable-audio-ckpt", "vae-wan21", "clip-l")
 	plain, err := plainProgram()
 	if err != nil {
 		t.Fatal(err)

@@ -57,9 +57,9 @@ func TestWanExpertsTakeTurns(t *testing.T) {
 }
 
 // figure is a value of the server's metrics.
-func (s *instance) figure(t *testing.T, name string) float64 {
+func (i *instance) figure(t *testing.T, name string) float64 {
 	t.Helper()
-	for line := range strings.Lines(s.fetch(t, "/metrics").body) {
+	for line := range strings.Lines(i.fetch(t, "/metrics").body) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			if err != nil {

@@ -143,7 +143,7 @@ func (l *Line) add(reg *family.Registry, s Sample) {
 // Table is the census as a table of Markdown.
 func Table(lines []Line) string {
 	var b strings.Builder
-	b.WriteString("| | ComfyUI's family | here | runs | told apart | goldens | LoRA | ControlNet | stored forms |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | ComfyUI's family | here | runs | told apart | goldens | LoRA | ControlNet | memory | stored forms |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	yes := func(ok bool) string {
 		if ok {
 			return "yes"
@@ -161,7 +161,7 @@ func Table(lines []Line) string {
 		} else if len(l.Mistaken) > 0 {
 			told += ", not " + strings.Join(l.Mistaken, ", ")
 		}
-		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", l.Place, l.Class, l.Family, runs, told, l.Goldens(), yes(l.LoRA), yes(l.ControlNet), strings.Join(l.Stored, ", "))
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", l.Place, l.Class, l.Family, runs, told, l.Goldens(), yes(l.LoRA), yes(l.ControlNet), yes(l.Memory), strings.Join(l.Stored, ", "))
 	}
 	return b.String()
 }

@@ -49,7 +49,7 @@ def manifests(comfy, folder):
     av = dict(num_attention_heads=2, attention_head_dim=64, audio_num_attention_heads=2, audio_attention_head_dim=32, cross_attention_dim=128, audio_cross_attention_dim=64, num_layers=2,
               caption_channels=384, rope_type="split", frequencies_precision="float64", use_middle_indices_grid=True, causal_temporal_positioning=True, av_ca_timestep_scale_multiplier=1000.0,
               connector_num_attention_heads=2, connector_attention_head_dim=192)
-    write("ltxav", LTXAVModel(**av, **o), **av)
+    write("ltxav-clip", LTXAVModel(**av, **o), **av)
     hunyuan = dict(context_in_dim=768, hidden_size=256, mlp_ratio=4.0, num_heads=2, depth=1, depth_single_blocks=1, axes_dim=[16, 56, 56], theta=256, qkv_bias=True, meanflow=False, **o)
     first = dict(out_channels=16, patch_size=[1, 2, 2], vec_in_dim=768, byt5=False, meanflow_sum=False, use_cond_type_embedding=False, vision_in_dim=None, guidance_embed=False)
     second = dict(out_channels=32, patch_size=[1, 1, 1], vec_in_dim=None, byt5=True, meanflow_sum=True, use_cond_type_embedding=True, vision_in_dim=1152, guidance_embed=False)
@@ -144,7 +144,7 @@ def ltxav(part):
         c = w("LTXVConditioning", positive=p, negative=n, frame_rate=25.0)
         # An empty latent of ACE-Step's audio of this length has the shape of 16 steps of this model's.
         both = w("LTXVConcatAVLatent", video_latent=w("EmptyLTXVLatentVideo", width=128, height=96, length=17, batch_size=1), audio_latent=w("EmptyAceStepLatentAudio", seconds=1.5, batch_size=1))
-        x = w("KSampler", model=unet(w, "ltxav-small"), seed=42, steps=3, cfg=3.0, sampler_name="euler", scheduler="simple", positive=c, negative=[c[0], 1], latent_image=both, denoise=1.0)
+        x = w("KSampler", model=unet(w, "ltxav-clip-small"), seed=42, steps=3, cfg=3.0, sampler_name="euler", scheduler="simple", positive=c, negative=[c[0], 1], latent_image=both, denoise=1.0)
         w("SaveLatent", filename_prefix="gl/x", samples=[w("LTXVSeparateAVLatent", av_latent=x)[0], part])
     return case
 
