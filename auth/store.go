@@ -96,7 +96,8 @@ type Store struct {
 
 	snap     atomic.Pointer[snapshot]
 	loading  sync.Mutex
-	stale    atomic.Bool // the last attempt to load failed
+	telling  sync.RWMutex // held for reading from the end of loading until watchers know what ended
+	stale    atomic.Bool  // the last attempt to load failed
 	watchers watchers
 	verified *verified
 	hasher   *hasher
@@ -271,7 +272,15 @@ func (s *Store) change(ctx context.Context, by Actor, action Action, do func(tx 
 		return err
 	}
 	logEvent(ctx, s.log, e)
-	return s.reload(context.WithoutCancel(ctx))
+	return s.reloadTold(context.WithoutCancel(ctx))
+}
+
+// reloadTold reloads after a change and returns once watchers know of it, also where the poll read it first.
+func (s *Store) reloadTold(ctx context.Context) error {
+	err := s.reload(ctx)
+	s.telling.Lock()
+	defer s.telling.Unlock() // running calls have returned
+	return err
 }
 
 // reload reads the file and reports the principals whose rights have ended.
@@ -297,6 +306,8 @@ func (s *Store) reload(ctx context.Context) error {
 		}
 		s.verified.forget(gone)
 	}
+	s.telling.RLock()
+	defer s.telling.RUnlock()
 	s.loading.Unlock()
 	s.watchers.tell(ended...)
 	return nil
