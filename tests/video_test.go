@@ -8,7 +8,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestVideoWorkflowsGolden runs whole workflows of video models in the forms that TestWanGolden has not, and audio that is encoded again. Of the
+// TestVideoWorkflowsGolden runs whole workflows of video models in the forms that TestWanGolden has not, some with audio, and audio that is encoded again. Of the
 // latter ComfyUI drew the VAE's noise from the seed that it has here (see README.md of the goldens; with other noise the latents differ by 0.9). That
 // VAE of random weights enlarges the rounding of the audio it made itself fifty times: ComfyUI's float32 is off by 0.011 of its float64.
 func TestVideoWorkflowsGolden(t *testing.T) {
@@ -17,12 +17,12 @@ func TestVideoWorkflowsGolden(t *testing.T) {
 		Cases map[string]pipelineCase `json:"cases"`
 	}
 	golden.JSON(t, "pipeline/video", &index)
-	const all = 17
+	const all = 19
 	if len(index.Cases) != all {
 		t.Fatalf("%d cases in the index, want %d", len(index.Cases), all)
 	}
 	models := golden.Models(t, "wan21-camera-small", "wan22-camera-small", "wan-s2v-small", "wan-scail-small", "wan-scail2-small", "wan-dancer-small", "wan-animate2-small", "wan-causal-small",
-		"hunyuan-video-i2v-small", "hunyuan-video-skyreels-small", "hunyuan-video15-small", "hunyuan-video15-sr-small", "ltxav-clip-small", "wan-animate-small", "wan-flowrvs-small", "stable-audio-ckpt", "vae-wan21", "clip-l")
+		"hunyuan-video-i2v-small", "hunyuan-video-skyreels-small", "hunyuan-video15-small", "hunyuan-video15-sr-small", "ltxav-clip-small", "minimax-h3-small", "wan-animate-small", "wan-flowrvs-small", "stable-audio-ckpt", "vae-wan21", "clip-l")
 	plain, err := plainProgram()
 	if err != nil {
 		t.Fatal(err)

@@ -63,6 +63,7 @@ for file, family in [
     ("wan21-camera", "WAN21_Camera"), ("wan22-camera", "WAN22_Camera"), ("wan-s2v", "WAN22_S2V"), ("wan-scail", "WAN21_SCAIL"), ("wan-scail2", "WAN21_SCAIL2"), ("wan-dancer", "WAN22_WanDancer"),
     ("wan-animate", "WAN22_Animate"), ("hunyuan-video-i2v", "HunyuanVideoI2V"), ("hunyuan-video-skyreels", "HunyuanVideoSkyreelsI2V"), ("hunyuan-video15", "HunyuanVideo15"),
     ("hunyuan-video15-sr", "HunyuanVideo15_SR_Distilled"),
+    ("minimax-h3", "MiniMaxH3"),
 ]:
     m = json.load(gzip.open(os.path.join(golden, "models", file + "-small.json.gz")))
     add(file + "-small", family, [(k, t, s) for k, s, t, *_ in m["tensors"]], workflows=sum(f'"{file}-small.safetensors"' in w for w in workflows))

@@ -24,6 +24,7 @@ def manifests(comfy, folder):
     import comfy.ops
     from comfy.ldm.hunyuan_video.model import HunyuanVideo
     from comfy.ldm.lightricks.av_model import LTXAVModel
+    from comfy.ldm.minimax.model import MiniMaxH3Model
     from comfy.ldm.wan import ar_model, model as wan, model_animate, model_animate2, model_wandancer
     o = {"dtype": torch.float16, "device": "meta", "operations": comfy.ops.disable_weight_init}
 
@@ -50,6 +51,8 @@ def manifests(comfy, folder):
               caption_channels=384, rope_type="split", frequencies_precision="float64", use_middle_indices_grid=True, causal_temporal_positioning=True, av_ca_timestep_scale_multiplier=1000.0,
               connector_num_attention_heads=2, connector_attention_head_dim=192)
     write("ltxav-clip", LTXAVModel(**av, **o), **av)
+    write("minimax-h3", MiniMaxH3Model(hidden_size=96, num_layers=2, token_refiner_num_layers=1, num_attention_heads=3, attention_head_dim=32, ffn_hidden_size=80, latents_dim=24, audio_latents_dim=32,
+                                       text_dim=768, timestep_input_dim=32, time_embed_hidden_size=24, time_embed_dim=28, rope_inv_freq_len=4, image_model="minimax_h3", **o))
     hunyuan = dict(context_in_dim=768, hidden_size=256, mlp_ratio=4.0, num_heads=2, depth=1, depth_single_blocks=1, axes_dim=[16, 56, 56], theta=256, qkv_bias=True, meanflow=False, **o)
     first = dict(out_channels=16, patch_size=[1, 2, 2], vec_in_dim=768, byt5=False, meanflow_sum=False, use_cond_type_embedding=False, vision_in_dim=None, guidance_embed=False)
     second = dict(out_channels=32, patch_size=[1, 1, 1], vec_in_dim=None, byt5=True, meanflow_sum=True, use_cond_type_embedding=True, vision_in_dim=1152, guidance_embed=False)
@@ -149,6 +152,16 @@ def ltxav(part):
     return case
 
 
+def minimax_h3(part):
+    def case(w):
+        p, n = texts(w, "stable_diffusion")
+        empty = w("EmptyMiniMaxH3LatentAV", width=64, height=64, length=17, batch_size=1)
+        x = w("KSampler", model=w("MiniMaxH3SigmaShift", model=unet(w, "minimax-h3-small"), shift_video=6.0, shift_audio=3.0), seed=42, steps=3, cfg=3.0, sampler_name="euler", scheduler="simple", positive=p,
+              negative=n, latent_image=empty, denoise=1.0)
+        w("SaveLatent", filename_prefix="gl/x", samples=[w("LTXVSeparateAVLatent", av_latent=x)[0], part])
+    return case
+
+
 def audio_again(w):
     m = w("CheckpointLoaderSimple", ckpt_name="stable-audio-ckpt.safetensors")
     p, n = texts(w, "stable_diffusion")
@@ -169,7 +182,7 @@ CASES = {
     "wan_dancer": wan("WanDancerVideo", "wan-dancer-small", start_image=image),
     "wan_animate": wan("WanAnimateToVideo", "wan-animate-small", reference_image=image, pose_video=lambda w: video(w, "pub_48"), continue_motion_max_frames=5, video_frame_offset=0),
     "wan_causal": wan_causal, "wan_flowrvs": wan_flowrvs, "hunyuan_i2v_concat": hunyuan_i2v("v1 (concat)"), "hunyuan_skyreels": skyreels,
-    "hunyuan15": hunyuan15, "hunyuan15_sr": hunyuan15_sr, "audio_again": audio_again, "ltxav_video": ltxav(0), "ltxav_audio": ltxav(1),
+    "hunyuan15": hunyuan15, "hunyuan15_sr": hunyuan15_sr, "audio_again": audio_again, "ltxav_video": ltxav(0), "ltxav_audio": ltxav(1), "minimax_h3_video": minimax_h3(0), "minimax_h3_audio": minimax_h3(1),
 }
 
 
