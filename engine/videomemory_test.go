@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,10 @@ import (
 // hungry is a VAE of videos that takes memory while it decodes its first frames.
 type hungry struct {
 	streamedPlaces
-	held     *atomic.Int64
+	held *atomic.Int64
+	// looks counts readings of the memory; while it is watched, decoding waits for some.
+	looks    *atomic.Int64
+	watched  *atomic.Bool
 	takes    int64
 	estimate int64
 	fails    bool
@@ -28,7 +32,9 @@ func (h hungry) DecodeMemory([]int) int64 { return h.estimate }
 
 func (h hungry) DecodeStream(ctx context.Context, run family.Runner, z *tensor.Tensor, emit func(*tensor.Tensor) error) error {
 	h.held.Add(h.takes)
-	time.Sleep(4 * gaugePause)
+	for before := h.looks.Load(); h.watched.Load() && h.looks.Load() < before+2; {
+		time.Sleep(gaugePause)
+	}
 	h.held.Add(-h.takes)
 	if h.fails {
 		return errors.New("no")
@@ -55,15 +61,17 @@ func TestEstimatesOfVideosAreChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var held atomic.Int64
+			var held, looks atomic.Int64
+			var watched atomic.Bool
+			watched.Store(true)
 			var said bytes.Buffer
 			held.Store(5 << 30) // which the process had before
 			room := int64(estimate * 5 / 2)
 			rt := New(Config{
 				Log: slog.New(slog.NewTextHandler(&said, nil)), Available: func() int64 { return room },
-				OwnMemory: func() (int64, bool) { return held.Load(), true },
+				OwnMemory: func() (int64, bool) { defer looks.Add(1); return held.Load(), true },
 			})
-			v := rt.newVAE(hungry{held: &held, takes: c.takes, estimate: estimate, fails: c.fails})
+			v := rt.newVAE(hungry{held: &held, looks: &looks, watched: &watched, takes: c.takes, estimate: estimate, fails: c.fails})
 			_, err := v.Decode(t.Context(), tensor.New(1, 3, c.frames, 2, 2))
 			if (err != nil) != c.fails {
 				t.Fatal(err)
@@ -82,6 +90,7 @@ func TestEstimatesOfVideosAreChecked(t *testing.T) {
 			}
 			// The next video does not fit as a whole where this one took more than there is room for.
 			said.Reset()
+			watched.Store(false)
 			if _, err := v.Decode(t.Context(), tensor.New(1, 3, 8, 2, 2)); (err != nil) != c.fails {
 				t.Fatal(err)
 			}
@@ -95,6 +104,7 @@ func TestEstimatesOfVideosAreChecked(t *testing.T) {
 // TestOwnMemory: what this process takes shows.
 func TestOwnMemory(t *testing.T) {
 	rt := New(Config{Log: slog.New(slog.DiscardHandler)})
+	debug.FreeOSMemory() // what was freed before is not used again
 	before, ok := rt.ownMemory()
 	if !ok {
 		t.Skip("NOT TESTED: this system does not tell the memory of a process")

@@ -76,18 +76,16 @@ func TestEveryStepIsTold(t *testing.T) {
 	}
 }
 
-// TestVideosMoveInPreviews: a step that lasts long enough for two frames of a video's latent gives an animation of two, beside the image.
+// TestVideosMoveInPreviews: a step that lasts long enough for two frames of a video's latent gives an animation of two or more, beside the image. How
+// many a step pays for is held in engine/preview.
 func TestVideosMoveInPreviews(t *testing.T) {
 	t.Parallel()
 	x := tensor.New(1, 4, 6, 8, 8)
 	for i := range x.Data {
 		x.Data[i] = float32(i%(6*64)/64) - 3
 	}
-	if l := reportEach(t.Context(), t, 1, 1200*time.Millisecond, x); l.images != 1 || l.frames != 2 {
-		t.Errorf("%d images, an animation of %d frames, want 1 of 2", l.images, l.frames)
-	}
-	if l := report(t.Context(), t, 1, x); l.images != 1 || l.frames != 0 {
-		t.Errorf("in little time: %d images, an animation of %d frames, want 1 and none", l.images, l.frames)
+	if l := reportEach(t.Context(), t, 1, 1200*time.Millisecond, x); l.images != 1 || l.frames < 2 || l.frames > 6 {
+		t.Errorf("%d images, an animation of %d frames, want 1 of 2 to 6", l.images, l.frames)
 	}
 }
 
