@@ -14,6 +14,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 	"comfygo/internal/recipe"
+	"comfygo/tests/cudakernels"
 	"comfygo/tests/golden"
 )
 
@@ -107,7 +108,7 @@ func TestGraphs(t *testing.T) {
 	}
 	v := unet.Variant{Even: true, Attached: []family.Attached{{Net: patchOf(t, "supir-small"), Strength: 1}}}
 	for name, o := range map[string]nn.TargetOptions{
-		"CPU": {Linear: true}, "CUDA, float16": {CUDA: true, Compute: dtype.F16}, "CUDA, bfloat16": {CUDA: true, Compute: dtype.BF16},
+		"CPU": {Linear: true}, "CUDA, float32": {CUDA: true, Compute: dtype.F32}, "CUDA, float16": {CUDA: true, Compute: dtype.F16}, "CUDA, bfloat16": {CUDA: true, Compute: dtype.BF16},
 	} {
 		target, err := nn.TargetFor(o)
 		if err != nil {
@@ -117,6 +118,9 @@ func TestGraphs(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		if o.CUDA {
+			cudakernels.Check(t, g)
 		}
 		plain, err := m.Graph(unet.Variant{Even: true}).Build(family.Spec{Target: target})
 		if err != nil || g.Nodes() <= plain.Nodes() {
