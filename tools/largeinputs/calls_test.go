@@ -104,7 +104,6 @@ func TestTensorsLook(t *testing.T) { //nolint:paralleltest // it sets the number
 		{"ImageScaleBy", 1_000_000, 500},
 		{"ImageCropToMask", 1_000_000, 500},
 		{"ImageStitch", 1_000_000, 3},
-		{"RepeatImageBatch", 1_000_000, 4},
 		{"SeedVR2PostProcessing", 1_000_000, 500},
 	} {
 		t.Run(c.class, func(t *testing.T) {
