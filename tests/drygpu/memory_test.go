@@ -132,7 +132,7 @@ func TestStreamedLoRA(t *testing.T) {
 
 // TestLedger compares the ledger with what the GPU has given.
 func TestLedger(t *testing.T) {
-	sd15, sdxl := model(t, "sd15"), model(t, "sdxl")
+	sd15, sdxl, wan := model(t, "sd15"), model(t, "sdxl"), manifest(t, "vae-wan21-full", dtype.F32, nil)
 	for _, c := range []struct {
 		name  string
 		s     scenario
@@ -145,6 +145,8 @@ func TestLedger(t *testing.T) {
 		{"sdxl f16 1024", scenario{Name: "steps", Checkpoint: sdxl, UNet: dtype.F16, Size: 1024, Steps: 2}, "step"},
 		{"decode f32 512", scenario{Name: "decode", Checkpoint: sd15, Size: 512, Steps: 2}, "decode"},
 		{"decode f16 1024", scenario{Name: "decode", Checkpoint: sd15, VAE: dtype.F16, Size: 1024, Steps: 2}, "decode"},
+		{"wan vae f32 256", scenario{Name: "video", Checkpoint: wan, Size: 256, Steps: 2}, "decode"},
+		{"wan vae f16 256", scenario{Name: "video", Checkpoint: wan, VAE: dtype.F16, Size: 256, Steps: 2}, "decode"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, out := dry(t, gpu{}, c.s)

@@ -23,6 +23,7 @@ var scenes = map[string]func(ctx context.Context, p *player) error{
 	"sizes":     sizes,
 	"steps":     steps,
 	"too large": tooLarge,
+	"video":     video,
 }
 
 // check tries CUDA and prints what came of it.
@@ -140,6 +141,26 @@ func decode(ctx context.Context, p *player) error {
 			return err
 		}
 		if _, err := vae.Decode(ctx, tensor.New(1, 4, p.Size/8, p.Size/8)); err != nil {
+			return err
+		}
+		if err := p.account(fmt.Sprint("decode", i)); err != nil {
+			return err
+		}
+	}
+	return p.mark("end")
+}
+
+// video decodes 17 frames by a VAE of Wan 2.1 twice.
+func video(ctx context.Context, p *player) error {
+	vae, err := p.rt.LoadVAE(p.Checkpoint)
+	if err != nil {
+		return err
+	}
+	for i := range p.Steps {
+		if err := p.mark(fmt.Sprint("decode", i)); err != nil {
+			return err
+		}
+		if _, err := vae.Decode(ctx, tensor.New(1, 16, 5, p.Size/8, p.Size/8)); err != nil {
 			return err
 		}
 		if err := p.account(fmt.Sprint("decode", i)); err != nil {

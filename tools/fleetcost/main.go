@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"comfygo/internal/chart"
 )
 
 func main() {
@@ -127,28 +129,28 @@ func (r report) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "cost.json"), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
-	charts := map[string]chart{}
-	jobs := chart{title: "A server's memory and start by waiting jobs", x: "waiting jobs"}
-	heap, start := series{name: "heap, MB"}, series{name: "start, s"}
+	charts := map[string]chart.Chart{}
+	jobs := chart.Chart{Title: "A server's memory and start by waiting jobs", X: "waiting jobs"}
+	heap, start := chart.Series{Name: "heap, MB"}, chart.Series{Name: "start, s"}
 	for _, p := range r.Jobs {
-		heap.add(float64(p.Jobs), float64(p.Heap)/1e6)
-		start.add(float64(p.Jobs), p.Start)
+		heap.Add(float64(p.Jobs), float64(p.Heap)/1e6)
+		start.Add(float64(p.Jobs), p.Start)
 	}
-	if jobs.lines = []series{heap, start}; len(r.Jobs) > 0 {
+	if jobs.Lines = []chart.Series{heap, start}; len(r.Jobs) > 0 {
 		charts["jobs.svg"] = jobs
 	}
-	workers := chart{title: "CPUs by workers", x: "workers"}
-	idle, busy, nats := series{name: "server, workers idle"}, series{name: "server, workers busy"}, series{name: "NATS, workers busy"}
+	workers := chart.Chart{Title: "CPUs by workers", X: "workers"}
+	idle, busy, nats := chart.Series{Name: "server, workers idle"}, chart.Series{Name: "server, workers busy"}, chart.Series{Name: "NATS, workers busy"}
 	for _, p := range r.Workers {
-		idle.add(float64(p.Workers), p.Idle)
-		busy.add(float64(p.Workers), p.Busy)
-		nats.add(float64(p.Workers), p.NATSBusy)
+		idle.Add(float64(p.Workers), p.Idle)
+		busy.Add(float64(p.Workers), p.Busy)
+		nats.Add(float64(p.Workers), p.NATSBusy)
 	}
-	if workers.lines = []series{idle, busy, nats}; len(r.Workers) > 0 {
+	if workers.Lines = []chart.Series{idle, busy, nats}; len(r.Workers) > 0 {
 		charts["workers.svg"] = workers
 	}
 	for name, c := range charts {
-		if err := os.WriteFile(filepath.Join(dir, name), c.svg(), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), c.SVG(), 0o600); err != nil {
 			return err
 		}
 	}
