@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -60,7 +61,10 @@ func (v *VAE) replaced(own weights.Source, f *file) (*VAE, error) {
 		return nil, fmt.Errorf("encoding images by the encoder of %s: the VAE has no encoder that it could take the place of", f.Path)
 	}
 	net, err := family.Open(v.rt.cfg.Families, family.Replaced(v.net.Weights()[0], own)).VAE()
-	if err != nil || net == nil {
+	if err == nil && net == nil {
+		err = errors.New("with it the file holds none")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("encoding images by the encoder of %s: it does not fit the VAE: %w", f.Path, err)
 	}
 	c := *v
