@@ -77,6 +77,8 @@ type Log struct {
 	stream  jetstream.Stream // nil in a worker
 	state   jetstream.ObjectStore
 	numbers numbers
+
+	link link
 }
 
 var _ queue.Log = (*Log)(nil)
@@ -92,6 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if l.conn, err = Connect(ctx, cfg); err != nil {
 		return nil, err
 	}
+	l.link.watch(l.conn)
 	if l.js, err = jetstream.New(l.conn); err != nil {
 		l.conn.Close()
 		return nil, fmt.Errorf("connecting to NATS at %s: %w", where, err)
@@ -303,7 +306,7 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 	uncertain := false
 	for {
 		closed := l.conn.IsClosed() // else a message whose answer the end of the connection cut off looks like one that was not sent
-		tryCtx, cancel := context.WithTimeout(ctx, publishPatience)
+		tryCtx, cancel := l.link.during(ctx, publishPatience)
 		_, err := l.js.Publish(tryCtx, subject, data, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
 		cancel()
 		if err == nil {
@@ -328,7 +331,7 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 func (l *Log) Follow(ctx context.Context, after int64, f func(queue.Record) error, caughtUp func()) error {
 	end := int64(-1)
 	for ctx.Err() == nil {
-		askCtx, cancel := context.WithTimeout(ctx, askPatience)
+		askCtx, cancel := l.link.during(ctx, askPatience)
 		info, err := l.stream.Info(askCtx)
 		cancel()
 		if err != nil {
@@ -356,7 +359,10 @@ func (l *Log) Follow(ctx context.Context, after int64, f func(queue.Record) erro
 
 // followFrom reads from one consumer as long as that works. end is the last entry that was there at the beginning.
 func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(queue.Record) error, caughtUp *func()) error {
-	cons, err := l.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+	back := l.link.next()
+	askCtx, cancel := l.link.during(ctx, askPatience)
+	defer cancel()
+	cons, err := l.stream.OrderedConsumer(askCtx, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(*after + 1), InactiveThreshold: time.Minute, //nolint:gosec // not below 0
 	})
 	if err != nil {
@@ -376,7 +382,7 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 	seen.Store(*after)
 	quit := make(chan struct{})
 	var watching sync.WaitGroup
-	watching.Go(func() { l.watch(ctx, &seen, quit, messages.Stop) })
+	watching.Go(func() { l.watch(ctx, &seen, quit, back, messages.Stop) })
 	defer watching.Wait()
 	defer close(quit)
 	for {
@@ -407,8 +413,9 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 	}
 }
 
-// watch calls stop when the log has entries and none of them comes: the client's consumer may wait without end after a connection was cut.
-func (l *Log) watch(ctx context.Context, seen *atomic.Int64, quit <-chan struct{}, stop func()) {
+// watch calls stop when the log has entries and none of them comes, and when back says that there is a new connection: the client's consumer may
+// wait without end after a connection was cut.
+func (l *Log) watch(ctx context.Context, seen *atomic.Int64, quit, back <-chan struct{}, stop func()) {
 	const every = 2 * time.Second
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -418,13 +425,16 @@ func (l *Log) watch(ctx context.Context, seen *atomic.Int64, quit <-chan struct{
 			return
 		case <-ctx.Done():
 			return
+		case <-back:
+			stop()
+			return
 		case <-tick.C:
 		}
 		if now := seen.Load(); now != last {
 			last = now
 			continue
 		}
-		askCtx, cancel := context.WithTimeout(ctx, askPatience)
+		askCtx, cancel := l.link.during(ctx, askPatience)
 		info, err := l.stream.Info(askCtx)
 		cancel()
 		if err == nil && int64(info.State.LastSeq) > last && seen.Load() == last && info.State.Msgs > 0 { //nolint:gosec // it counts entries

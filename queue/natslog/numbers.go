@@ -64,7 +64,7 @@ func (l *Log) takeNumbers() {
 			return
 		}
 		c.mu.Unlock()
-		tryCtx, cancel := context.WithTimeout(context.Background(), askPatience)
+		tryCtx, cancel := l.link.during(context.Background(), askPatience)
 		first, err := l.reserve(tryCtx, int64(len(group)))
 		cancel()
 		for i, to := range group {
