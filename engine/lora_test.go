@@ -10,6 +10,8 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/dtype"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
 	"comfygo/engine/patch"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
@@ -247,6 +249,23 @@ func TestUnreadOptions(t *testing.T) {
 	}
 }
 
+// noValues is a patch that multiplies the values of cross-attention by zero.
+type noValues struct{}
+
+// Point implements patch.GraphPatch.
+func (noValues) Point() patch.Point { return patch.CrossAttention }
+
+// Digest implements patch.GraphPatch.
+func (noValues) Digest() string { return "" }
+
+// Project implements patch.ProjectionPatch.
+func (noValues) Project(b *nn.Builder, p patch.Projection, x *onnx.Value) *onnx.Value {
+	if p == patch.Value {
+		return b.Mul(x, b.Const(float32(0)))
+	}
+	return x
+}
+
 // TestGraphPatchesChangeTheGraph scales an attention's values to nothing, which leaves the projection's bias alone.
 func TestGraphPatchesChangeTheGraph(t *testing.T) {
 	t.Parallel()
@@ -255,7 +274,7 @@ func TestGraphPatchesChangeTheGraph(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := predict(t, m)
-	scaled, ok := m.WithPatch(patch.AttentionScale{At: patch.CrossAttention, Factors: map[patch.Projection]float32{patch.Value: 0}})
+	scaled, ok := m.WithPatch(noValues{})
 	if !ok {
 		t.Fatal("the model does not have the patch's point")
 	}
@@ -264,6 +283,27 @@ func TestGraphPatchesChangeTheGraph(t *testing.T) {
 	}
 	if y := predict(t, m); !slices.Equal(y.Data, plain.Data) {
 		t.Error("the patch changed the model that it was not made for")
+	}
+}
+
+// TestHugeAlphaNamesTheLoRA: where a LoRA's factor drives the numbers beyond all bounds, the error names its file, weight and strength.
+func TestHugeAlphaNamesTheLoRA(t *testing.T) {
+	t.Parallel()
+	m, err := shared.LoadModel(demoFile(t), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const layer = "input_blocks.1.0.emb_layers.1"
+	path := adapterOf(t, layer, 1e13, map[string][]int{"lora_up.weight": {64, 1}, "lora_down.weight": {1, 256}, "alpha": {1, 1}})
+	with, _, err := shared.ApplyLoRA(t.Context(), path, m, nil, 0.5, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := step(t.Context(), with, 40); err == nil || !strings.Contains(err.Error(), path+" at strength 0.5") || !strings.Contains(err.Error(), "1e+13, for diffusion_model."+layer) {
+		t.Errorf("%v does not name the LoRA, its strength and the weight", err)
+	}
+	if _, err := step(t.Context(), m, 40); err != nil {
+		t.Errorf("without it: %v", err)
 	}
 }
 

@@ -215,7 +215,7 @@ func (m *Model) Causal() bool {
 	return ok && slices.Contains(o.Options(), sampling.OptionBlock)
 }
 
-// explain looks for the cause when a prediction is not finite: a weight that is none. Weights that stay in the file are
+// explain looks for the cause when a prediction is not finite: a weight that is none, or a LoRA file. Weights that stay in the file are
 // not looked through when they are loaded, so that loading does not have to read them all.
 func (m *Model) explain(y *tensor.Tensor) error {
 	for _, v := range y.Data {
@@ -229,6 +229,9 @@ func (m *Model) explain(y *tensor.Tensor) error {
 					return fmt.Errorf("running the model gave %v: %w", v, err)
 				}
 			}
+		}
+		if files := m.loras.Suspects(); files != "" {
+			return fmt.Errorf("running the model gave %v, though the numbers of its own file are finite: it carries %s: lower the strength, or leave the file out", v, files)
 		}
 		return nil // the numbers ran away by themselves: the sampler knows the step
 	}

@@ -3,6 +3,7 @@ package patch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -127,6 +128,24 @@ func several(msgs []string) string {
 		return strings.Join(msgs, "; ")
 	}
 	return fmt.Sprintf("%s; and %d more", strings.Join(msgs[:most], "; "), len(msgs)-most)
+}
+
+// Steepest returns the key of the weight whose change has the largest factor (alpha divided by the rank), and that factor; 0 when no
+// adapter of the file has one.
+func (f *File) Steepest() (key string, factor float64) {
+	for _, p := range f.patches {
+		v := 0.0
+		switch a := p.Adapter.(type) {
+		case *LowRank:
+			v = a.Scale()
+		case interface{ scale() float64 }:
+			v = a.scale()
+		}
+		if v = math.Abs(v); v > factor {
+			key, factor = p.Target.Key, v
+		}
+	}
+	return key, factor
 }
 
 // Path is the file that the adapters were read from.

@@ -443,36 +443,3 @@ func (g GraphPatches) Attend(b *nn.Builder, at Point, site Site, q, k, v *onnx.V
 	}
 	return attend(q, k, v)
 }
-
-// AttentionScale multiplies the results of attention's projections. Upstream: nodes_attention_multiply.py.
-type AttentionScale struct {
-	// At is SelfAttention or CrossAttention.
-	At Point
-	// Factors has a factor for each projection; a missing one is 1.
-	Factors map[Projection]float32
-}
-
-var _ ProjectionPatch = AttentionScale{}
-
-// Point implements GraphPatch.
-func (a AttentionScale) Point() Point { return a.At }
-
-// Digest implements GraphPatch.
-func (a AttentionScale) Digest() string {
-	return fmt.Sprint(a.factor(Query), a.factor(Key), a.factor(Value), a.factor(Output))
-}
-
-func (a AttentionScale) factor(p Projection) float32 {
-	if f, ok := a.Factors[p]; ok {
-		return f
-	}
-	return 1
-}
-
-// Project implements ProjectionPatch.
-func (a AttentionScale) Project(b *nn.Builder, p Projection, x *onnx.Value) *onnx.Value {
-	if f := a.factor(p); f != 1 {
-		return b.Mul(x, b.Const(f))
-	}
-	return x
-}

@@ -1,16 +1,27 @@
 package patch_test
 
 import (
+	"fmt"
 	"testing"
 
 	"comfygo/engine/patch"
 )
 
+// factor is a patch of attention that a number describes.
+type factor struct {
+	at patch.Point
+	q  float32
+}
+
+// Point implements patch.GraphPatch.
+func (f factor) Point() patch.Point { return f.at }
+
+// Digest implements patch.GraphPatch.
+func (f factor) Digest() string { return fmt.Sprint(f.q) }
+
 func TestGraphPatchDigests(t *testing.T) {
 	t.Parallel()
-	scale := func(at patch.Point, q float32) patch.GraphPatch {
-		return patch.AttentionScale{At: at, Factors: map[patch.Projection]float32{patch.Query: q}}
-	}
+	scale := func(at patch.Point, q float32) patch.GraphPatch { return factor{at, q} }
 	none := patch.GraphPatches{}
 	one := none.With(scale(patch.SelfAttention, 2))
 	seen := map[string]string{"none": none.Digest()}

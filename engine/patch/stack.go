@@ -54,6 +54,20 @@ func (s Stack) Storing(of func(key string) Storage) Stack {
 // Len returns the number of files.
 func (s Stack) Len() int { return len(s.layers) }
 
+// Suspects names the files that may have driven a model's numbers beyond all bounds, with their strengths and the largest factors in them; ""
+// for an empty stack.
+func (s Stack) Suspects() string {
+	var texts []string
+	for _, l := range s.layers {
+		text := fmt.Sprintf("%s at strength %g", l.file.path, l.strength)
+		if key, factor := l.file.Steepest(); factor != 0 {
+			text += fmt.Sprintf(" (its largest factor, alpha divided by the rank, is %.4g, for %s)", factor, key)
+		}
+		texts = append(texts, text)
+	}
+	return several(texts)
+}
+
 // Part returns what the stack changes in one part of a model: the weights whose keys start with prefix, which ends in a
 // dot. It is nil when it changes nothing there.
 func (s Stack) Part(prefix string) *Part {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"weak"
 
@@ -34,7 +35,8 @@ func NewFiles[T any](look func(weights.Source) (T, error)) *Files[T] {
 	return &Files[T]{look: look, open: map[string]weak.Pointer[File[T]]{}}
 }
 
-// Get returns the file at path, opened; a file that changed since is opened anew.
+// Get returns the file at path, opened; a file that changed since is opened anew. Errors show path also where it is a link. A file that has
+// several names shows the first by which it was opened.
 func (t *Files[T]) Get(path string) (*File[T], error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -52,9 +54,9 @@ func (t *Files[T]) Get(path string) (*File[T], error) {
 	}
 	src, err := weights.Open(real)
 	if err != nil {
-		return nil, err
+		return nil, named(err, real, path)
 	}
-	parts, err := t.look(src)
+	parts, err := t.look(weights.Named(src, path))
 	if err != nil {
 		_ = src.Close()
 		return nil, err
@@ -64,6 +66,25 @@ func (t *Files[T]) Get(path string) (*File[T], error) {
 	t.open[id] = weak.Make(f)
 	return f, nil
 }
+
+// namedError is an error about a file behind a link that shows the name that the user knows.
+type namedError struct {
+	error
+	real, path string
+}
+
+func named(err error, real, path string) error {
+	if real == path {
+		return err
+	}
+	return &namedError{err, real, path}
+}
+
+// Error implements error.
+func (e *namedError) Error() string { return strings.ReplaceAll(e.error.Error(), e.real, e.path) }
+
+// Unwrap returns the error that names the link's target.
+func (e *namedError) Unwrap() error { return e.error }
 
 // prune drops the entries of files that have been closed.
 func (t *Files[T]) prune() {

@@ -15,11 +15,25 @@ import (
 // largestBeside bounds a tokenizer file beside the weights.
 const largestBeside = 64 << 20
 
-// Beside returns the first file of the given paths, which start in the folder of src's file, or nil. It is for
-// vocabularies whose licence does not allow shipping them with this program. what names the content in errors.
+// Beside returns the first file of the given paths, which start in the folder of src's file, or nil. Where src's path is a link, the folder
+// of the link comes before that of its target. It is for vocabularies whose licence does not allow shipping them with this program. what
+// names the content in errors.
 func Beside(src weights.Source, what string, paths ...string) ([]byte, error) {
+	dirs := []string{filepath.Dir(src.Path())}
+	if real, err := filepath.EvalSymlinks(src.Path()); err == nil && filepath.Dir(real) != dirs[0] {
+		dirs = append(dirs, filepath.Dir(real))
+	}
+	for _, dir := range dirs {
+		if data, err := besideIn(dir, src, what, paths); data != nil || err != nil {
+			return data, err
+		}
+	}
+	return nil, nil
+}
+
+func besideIn(dir string, src weights.Source, what string, paths []string) ([]byte, error) {
 	for _, path := range paths {
-		path = filepath.Join(filepath.Dir(src.Path()), path)
+		path = filepath.Join(dir, path)
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

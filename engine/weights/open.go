@@ -75,6 +75,10 @@ func openQuantized(path string, whole bool) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkShapes(src); err != nil {
+		_ = src.Close()
+		return nil, err
+	}
 	q, err := quantized(src)
 	if err != nil {
 		_ = src.Close()

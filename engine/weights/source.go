@@ -102,6 +102,23 @@ func (e Entry) typeName() string {
 	return e.DType.String()
 }
 
+// Named returns src under another path: that of the link by which the user knows the file. Entries keep the path of the file itself, which
+// does not change when the link does.
+func Named(src Source, path string) Source {
+	if src.Path() == path {
+		return src
+	}
+	return namedSource{src, path}
+}
+
+type namedSource struct {
+	Source
+	path string
+}
+
+// Path implements Source.
+func (s namedSource) Path() string { return s.path }
+
 // Sub returns a view of src that holds the tensors whose name starts with prefix, under the rest of the name.
 // Closing the view closes nothing.
 func Sub(src Source, prefix string) Source {
