@@ -183,6 +183,16 @@ func assignPointer(field reflect.Value, v any) error {
 		field.Set(reflect.ValueOf(n))
 		return nil
 	}
+	if read, ok := reflect.New(field.Type().Elem()).Interface().(FromPlain); ok {
+		switch v.(type) {
+		case *pyjson.Object, pyjson.Instance:
+			if err := read.FromPlain(v); err != nil {
+				return typed(err)
+			}
+			field.Set(reflect.ValueOf(read))
+			return nil
+		}
+	}
 	if k := field.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Interface {
 		return mismatch(field, v)
 	}

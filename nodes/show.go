@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"comfygo/engine"
@@ -18,6 +19,43 @@ func Show(v any, edge int) string { return pyjson.Str(shown(v, edge)) }
 type Plain interface {
 	// Plain returns it as pyjson has it.
 	Plain() any
+}
+
+// Object is a pointer whose value is an object of a class of ComfyUI's API upstream.
+type Object interface {
+	// Object returns the object by its attributes.
+	Object() (pyjson.Instance, error)
+}
+
+// FromPlain is a value of a link that can be read from the form that it has in Python.
+type FromPlain interface {
+	// FromPlain sets the value from a *pyjson.Object or a pyjson.Instance. The error says what is wrong with it.
+	FromPlain(v any) error
+}
+
+// Read returns a value of a link that may come from Python: a *T, or what its FromPlain makes of an object. It is for
+// inputs whose fields have no type.
+func Read[T any](v any) (*T, error) {
+	switch v := v.(type) {
+	case *T:
+		return v, nil
+	case T:
+		return &v, nil
+	case *pyjson.Object, pyjson.Instance:
+		out := new(T)
+		if read, ok := any(out).(FromPlain); ok {
+			return out, typed(read.FromPlain(v))
+		}
+	}
+	return nil, Errorf("TypeError", "want %s, have %s", reflect.TypeFor[T](), pyjson.TypeName(v))
+}
+
+// typed is the error of a value that has a wrong form.
+func typed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Errorf("TypeError", "%w", err)
 }
 
 // written is text that is shown unquoted within a list or a dictionary.
@@ -48,6 +86,10 @@ func shown(v any, edge int) any {
 		return entries
 	case sampling.Area:
 		return shownArea(v)
+	case pyjson.Array:
+		return shown(v.Tensor, edge)
+	case pyjson.Frozen:
+		return shown([]any(v), edge)
 	case []any:
 		items := make([]any, len(v))
 		for i, e := range v {

@@ -10,6 +10,9 @@ import "fmt"
 type Tensor struct {
 	Shape []int
 	Data  []float32
+	// Type names the type that the tensor has upstream, as torch does ("uint8", "bool", "int64"); "" is float32. Classes in Python
+	// get it so. What is computed from the tensor does not have it.
+	Type string
 }
 
 // New returns a tensor of zeros.

@@ -141,10 +141,14 @@ func (p path) at(t float32, bezier bool) (position, direction float64) {
 	return position, float64(float32(2*u*(p[1]-p[0])) + float32(2*t*(p[2]-p[1])))
 }
 
+// truths is the type of visibilities upstream.
+const truths = "bool"
+
 // visibility returns the frames in which tracks are visible: all, or those with a mask value above 0.
 func visibility(mask *tensor.Tensor, frames, tracks int) (*tensor.Tensor, error) {
 	if mask == nil {
 		out := tensor.New(frames, tracks)
+		out.Type = truths
 		for i := range out.Data {
 			out.Data[i] = 1
 		}
@@ -154,6 +158,7 @@ func visibility(mask *tensor.Tensor, frames, tracks int) (*tensor.Tensor, error)
 		return nil, nodes.Errorf("IndexError", "making tracks: the track mask has the shape %v, want [frames, height, width]", mask.Shape)
 	}
 	out := tensor.New(mask.Shape[0], 1)
+	out.Type = truths
 	for i := range out.Data {
 		if slices.ContainsFunc(mask.Index(i).Data, func(v float32) bool { return v > 0 }) {
 			out.Data[i] = 1

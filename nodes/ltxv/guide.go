@@ -1,11 +1,14 @@
 package ltxv
 
 import (
+	"fmt"
 	"math"
 
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/plain"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 )
 
@@ -18,6 +21,37 @@ func init() {
 type loraParameters struct {
 	// Downscale is by how much guides are smaller than the video along one side.
 	Downscale int
+}
+
+const downscaleKey = "reference_downscale_factor"
+
+// Plain implements nodes.Plain.
+func (p *loraParameters) Plain() any {
+	if p == nil {
+		return nil
+	}
+	return pyjson.NewObject(downscaleKey, int64(p.Downscale))
+}
+
+// FromPlain implements nodes.FromPlain. Without the key guides have the video's size, as upstream.
+func (p *loraParameters) FromPlain(v any) error {
+	o, err := plain.Dictionary(v)
+	if err != nil {
+		return err
+	}
+	p.Downscale = 1
+	if !o.Has(downscaleKey) {
+		return nil
+	}
+	n, err := plain.Number(o, downscaleKey)
+	if err != nil {
+		return err
+	}
+	if !(n >= 0 && n <= 1<<20) {
+		return fmt.Errorf("%s is %v, want at most %d", downscaleKey, n, 1<<20)
+	}
+	p.Downscale = max(1, int(math.RoundToEven(n)))
+	return nil
 }
 
 // GetICLoRAParameters reads the parameters of guides from the file of an in-context LoRA.
@@ -39,7 +73,7 @@ func (*GetICLoRAParameters) Spec() nodes.Spec {
 func (n *GetICLoRAParameters) Run(*nodes.Context) (nodes.Result, error) {
 	p := &loraParameters{Downscale: 1}
 	if n.Model != nil {
-		p.Downscale = max(1, int(math.RoundToEven(n.Model.LoRANumber("reference_downscale_factor"))))
+		p.Downscale = max(1, int(math.RoundToEven(n.Model.LoRANumber(downscaleKey))))
 	}
 	return nodes.Out(p), nil
 }

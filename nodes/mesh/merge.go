@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"comfygo/internal/geometry"
-	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 )
 
@@ -36,9 +35,9 @@ func (n *MergeMeshes) Run(ctx *nodes.Context) (nodes.Result, error) {
 	var vertices, faces, channels int
 	uvs, colors := false, false
 	for i, v := range n.Meshes.Values {
-		m, ok := v.(*geometry.Mesh)
-		if !ok {
-			return nodes.Result{}, nodes.Errorf("TypeError", "reading the input meshes.%s: want a mesh, have %s", n.Meshes.Names[i], pyjson.TypeName(v))
+		m, err := nodes.Read[geometry.Mesh](v)
+		if err != nil {
+			return nodes.Result{}, nodes.Errorf("TypeError", "reading the input meshes.%s: want a mesh: %w", n.Meshes.Names[i], err)
 		}
 		if err := check("meshes."+n.Meshes.Names[i], m); err != nil {
 			return nodes.Result{}, err

@@ -101,8 +101,7 @@ func (e *encoder) value(v any) (any, error) {
 	case engine.Conditioning:
 		return e.conditioning(v)
 	case sampling.Area:
-		items, err := e.list(v.Listed())
-		return pyjson.NewObject(mark, "tuple", "items", items), err
+		return e.marked("tuple", v.Listed())
 	case *media.Audio:
 		if v == nil {
 			return nil, nil
@@ -113,6 +112,16 @@ func (e *encoder) value(v any) (any, error) {
 		if v.Start == 0 && v.Length == 0 {
 			return pyjson.NewObject(mark, "video", "file", v.Path), nil
 		}
+	case pyjson.Tuple:
+		return e.marked("tuple", v)
+	case pyjson.Frozen:
+		return e.marked("frozenset", v)
+	case pyjson.Array:
+		t, err := e.value(v.Tensor)
+		return pyjson.NewObject(mark, "array", "tensor", t), err
+	case pyjson.Instance:
+		attributes, err := e.object(v.Attributes)
+		return pyjson.NewObject(mark, "instance", "class", v.Class, "attributes", attributes), err
 	case []any:
 		return e.list(v)
 	case nodes.List:
@@ -128,10 +137,23 @@ func (e *encoder) value(v any) (any, error) {
 		}
 		return pyjson.NewObject(mark, "blocker", "message", message), nil
 	}
+	if o, ok := v.(nodes.Object); ok && !reflect.ValueOf(v).IsNil() {
+		instance, err := o.Object()
+		if err != nil {
+			return nil, err
+		}
+		return e.value(instance)
+	}
 	if p, ok := v.(nodes.Plain); ok {
 		return e.value(p.Plain())
 	}
 	return e.reflected(v)
+}
+
+// marked writes a sequence that is no list in Python.
+func (e *encoder) marked(kind string, v []any) (any, error) {
+	items, err := e.list(v)
+	return pyjson.NewObject(mark, kind, "items", items), err
 }
 
 // moved writes a value that another process of a pack holds.
@@ -230,7 +252,11 @@ func (e *encoder) tensor(t *tensor.Tensor) (any, error) {
 	for i, d := range t.Shape {
 		shape[i] = int64(d)
 	}
-	return pyjson.NewObject(mark, "tensor", "file", path, "shape", shape), nil
+	form := pyjson.NewObject(mark, "tensor", "file", path, "shape", shape)
+	if t.Type != "" {
+		form.Set("dtype", t.Type)
+	}
+	return form, nil
 }
 
 func (e *encoder) latent(l engine.Latent) (any, error) {

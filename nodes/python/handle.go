@@ -57,7 +57,8 @@ func (h *Handle) MemoryBytes() int64 { return h.bytes }
 func (h *Handle) String() string { return fmt.Sprintf("<%s in Python>", h.Type) }
 
 // Native implements nodes.Foreign: tensors become *tensor.Tensor, dictionaries with samples engine.Latent, lists of pairs of
-// a tensor and a dictionary engine.Conditioning, dictionaries with a waveform *media.Audio.
+// a tensor and a dictionary engine.Conditioning, dictionaries with a waveform *media.Audio,
+// objects of ComfyUI's classes of meshes, voxels and splats pyjson.Instance.
 func (h *Handle) Native(ctx context.Context) (any, error) {
 	if h.Kind == kindObject {
 		return nil, &only{fmt.Errorf("a value of type %s: %w", h.Type, nodes.ErrForeignOnly)}
@@ -98,8 +99,13 @@ func imported(s shared, v any) (any, error) {
 		}
 		return out, nil
 	case *pyjson.Object:
-		if v.String(mark) == "tensor" {
+		switch v.String(mark) {
+		case "tensor":
 			return readTensor(s, v)
+		case "instance":
+			attributes, err := imported(s, v.Object("attributes"))
+			o, _ := attributes.(*pyjson.Object)
+			return pyjson.Instance{Class: v.String("class"), Attributes: o}, err
 		}
 		out := pyjson.NewObject()
 		for k, e := range v.All() {
@@ -136,6 +142,7 @@ func readTensor(s shared, form *pyjson.Object) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("reading a tensor of shape %v: the file has %d bytes, not %d", shape, info.Size(), want)
 	}
 	t := tensor.New(shape...)
+	t.Type = form.String("dtype")
 	if _, err := readFull(f, bytesOf(t.Data)); err != nil {
 		return nil, fmt.Errorf("reading a tensor: %w", err)
 	}

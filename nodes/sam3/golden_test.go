@@ -211,7 +211,7 @@ func TestTrackEqualsUpstream(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := r.Values[0].(*pyjson.Object)
-			if size, _ := o.Get("orig_size"); !slices.Equal(size.([]any), []any{int64(imageHeight), int64(imageWidth)}) {
+			if size, _ := o.Get("orig_size"); !slices.Equal(size.(pyjson.Tuple), pyjson.Tuple{int64(imageHeight), int64(imageWidth)}) {
 				t.Errorf("orig_size is %v", size)
 			}
 			packed, _ := o.Get("packed_masks")

@@ -87,12 +87,13 @@ func (n *VideoTrack) Run(ctx *nodes.Context) (nodes.Result, error) {
 	var packed any
 	if found.Masks != nil {
 		t := tensor.New(found.Frames, found.Objects, found.Side, found.Side/8)
+		t.Type = "uint8"
 		for i, b := range found.Masks {
 			t.Data[i] = float32(b)
 		}
 		packed = t
 	}
-	size := []any{int64(n.Images.Dim(1)), int64(n.Images.Dim(2))}
+	size := pyjson.Tuple{int64(n.Images.Dim(1)), int64(n.Images.Dim(2))}
 	return nodes.Out(pyjson.NewObject("packed_masks", packed, "n_frames", int64(frames), "scores", scores, "orig_size", size)), nil
 }
 

@@ -194,10 +194,11 @@ func lastFrames(x *tensor.Tensor, n int) *tensor.Tensor {
 
 // encodingOf reads the output of an audio encoder, which must have at least the given number of layers.
 func encodingOf(v any, layers int) (family.AudioEncoding, error) {
-	e, ok := v.(family.AudioEncoding)
-	if !ok {
-		return e, nodes.Errorf("TypeError", "reading audio_encoder_output: it is a %T: connect AudioEncoderEncode", v)
+	read, err := nodes.Read[family.AudioEncoding](v)
+	if err != nil {
+		return family.AudioEncoding{}, nodes.Errorf("TypeError", "reading audio_encoder_output: %w: connect AudioEncoderEncode", err)
 	}
+	e := *read
 	if len(e.Layers) < layers {
 		return e, nodes.Errorf("IndexError", "reading audio_encoder_output: it has %d layers, wanted %d: load another audio encoder", len(e.Layers), layers)
 	}

@@ -269,6 +269,12 @@ class Runner:
             return {k: await self.decode(v) for k, v in form["items"]}
         if mark == "tuple":
             return tuple([await self.decode(v) for v in form["items"]])
+        if mark == "frozenset":
+            return frozenset([await self.decode(v) for v in form["items"]])
+        if mark == "array":
+            return self.values.tensor(form["tensor"]).numpy()
+        if mark == "instance":
+            return await self.decode_instance(form)
         if mark == "blocker":
             return self.api.blocker(form["message"])
         if mark == "video":
@@ -276,6 +282,12 @@ class Runner:
         if mark == "replay":
             return await self.replay(form)
         raise Unknown(f"values of the form {mark} are not known: comfygo and its host differ in version")
+
+    async def decode_instance(self, form):
+        """Makes an object of one of the API's classes of geometry, as ComfyUI's nodes give it."""
+        from comfy_api.latest import Types
+
+        return getattr(Types, form["class"])(**{k: await self.decode(v) for k, v in form["attributes"].items()})
 
     async def replay(self, form):
         """Computes a value of comfygo's own models again with the checkout's classes, once for each key."""

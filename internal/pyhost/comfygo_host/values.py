@@ -14,6 +14,7 @@ MARK = "$"
 DEEPEST = 16
 LONGEST_TEXT = 1 << 24
 MOST_ELEMENTS = 1 << 16
+GEOMETRY = ("MESH", "VOXEL", "SPLAT")
 
 
 class Unknown(Exception):
@@ -28,6 +29,18 @@ def type_name(value):
 def is_tensor(value):
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_array(value):
+    """Reports whether a value is an array of numpy with a type that torch has."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and "torch" in sys.modules and isinstance(value, numpy.ndarray) and value.dtype.kind in "fbiu" and value.dtype.isnative
+
+
+def is_geometry(value):
+    """Reports whether a value is an object of one of ComfyUI's own classes of meshes, voxels and splats."""
+    cls = type(value)
+    return cls.__name__ in GEOMETRY and cls.__module__.startswith("comfy_api.")
 
 
 def is_plain(value, depth=0, budget=None):
@@ -107,8 +120,12 @@ class Values:
             return str.__str__(value)
         if is_tensor(value):
             return self.export_tensor(value)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple, frozenset)):
             return [self.export(v, depth + 1) for v in value]
+        if is_array(value) and value.shape != ():
+            return self.export_tensor(sys.modules["torch"].from_numpy(value.copy()))
+        if is_geometry(value):
+            return {MARK: "instance", "class": type(value).__name__, "attributes": {k: self.export(v, depth + 1) for k, v in vars(value).items()}}
         if isinstance(value, dict) and all(isinstance(k, str) for k in value) and MARK not in value:
             return {k: self.export(v, depth + 1) for k, v in value.items()}
         number = getattr(value, "item", None)
@@ -142,9 +159,17 @@ class Values:
             raise
         finally:
             os.close(descriptor)
-        return {MARK: "tensor", "file": path, "shape": list(tensor.shape), "whole": whole}
+        form = {MARK: "tensor", "file": path, "shape": list(tensor.shape), "whole": whole}
+        if not tensor.is_floating_point():
+            form["dtype"] = str(tensor.dtype).removeprefix("torch.")
+        return form
 
     def tensor(self, form):
+        """Returns a tensor that comfygo has written, in the type that it has in ComfyUI."""
+        tensor = self.mapped(form)
+        return tensor.to(getattr(sys.modules["torch"], form["dtype"])) if "dtype" in form else tensor
+
+    def mapped(self, form):
         """Maps a tensor that comfygo has written and removes the file's name; the memory is the tensor's alone."""
         torch = __import__("torch")
         path, shape = form["file"], form["shape"]
@@ -182,6 +207,8 @@ def kind_of(value):
         if value and all(isinstance(c, (list, tuple)) and len(c) == 2 and isinstance(c[1], dict) for c in value):
             return "conditioning"
         return "list"
+    if is_geometry(value):
+        return "geometry"
     return "object"
 
 
@@ -195,4 +222,6 @@ def size_of(value, depth=0):
         return sum(size_of(v, depth + 1) for v in value.values())
     if isinstance(value, (list, tuple)):
         return sum(size_of(v, depth + 1) for v in value[:1024])
+    if is_geometry(value):
+        return size_of(vars(value), depth + 1)
     return 0
