@@ -184,7 +184,7 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 		tokens = text.Dim(1)
 	}
 	if len(x.Shape) >= 3 {
-		defer m.rt.sessions.Reserve(run.device, m.net.Memory(x.Shape, tokens))()
+		defer m.rt.sessions.Reserve(run.device, family.MemoryWith(m.net, x.Shape, tokens, call.Attached))()
 	}
 	y, err := m.net.Predict(ctx, run, call)
 	if err != nil {
@@ -251,7 +251,11 @@ func (m *Model) MaxRows(shape []int, tokens int) int {
 	if !known {
 		return most
 	}
-	one := m.net.Memory(append([]int{1}, shape...), tokens)
+	attached := make([]family.Attached, len(m.attached))
+	for i, a := range m.attached {
+		attached[i].Net = a.patch.net
+	}
+	one := family.MemoryWith(m.net, append([]int{1}, shape...), tokens, attached)
 	return int(max(1, min(have/2/max(one, 1), most)))
 }
 

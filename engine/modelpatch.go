@@ -61,6 +61,12 @@ func (o PatchOptions) strength(sigma float32) (strength float64, acts bool) {
 	return s, s > 0
 }
 
+// Patches names the models that the patch is for, and reports whether it reads PatchOptions.Latent.
+func (p *ModelPatch) Patches() (models string, latent bool) {
+	_, latent = p.net.(family.EncodingNetwork)
+	return p.net.Patches(), latent
+}
+
 // EncoderOf returns the VAE that encodes the images of a model patch: v, with the encoder of the patch's file if there is one.
 func (p *ModelPatch) EncoderOf(v *VAE) (*VAE, error) {
 	net, ok := p.net.(family.EncodingNetwork)

@@ -30,6 +30,21 @@ type PatchNetwork interface {
 	Weights() weights.Source
 }
 
+// Accompanied is implemented by diffusion models whose estimate counts the model patches that act in a call.
+type Accompanied interface {
+	Denoiser
+	// MemoryWith is Memory for calls with model patches, whose inputs may be nil.
+	MemoryWith(shape []int, tokens int, attached []Attached) int64
+}
+
+// MemoryWith estimates a call of a model with model patches; see Denoiser.Memory.
+func MemoryWith(d Denoiser, shape []int, tokens int, attached []Attached) int64 {
+	if a, ok := d.(Accompanied); ok && len(attached) > 0 {
+		return a.MemoryWith(shape, tokens, attached)
+	}
+	return d.Memory(shape, tokens)
+}
+
 // EncodingNetwork is a model patch that brings an encoder of its own for the images that it reads.
 type EncodingNetwork interface {
 	PatchNetwork

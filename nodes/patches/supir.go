@@ -47,6 +47,9 @@ func (n *SUPIRApply) Run(ctx *nodes.Context) (nodes.Result, error) {
 	case n.Image == nil || len(n.Image.Shape) != 4 || n.Image.Len() == 0:
 		return nodes.Result{}, nodes.Errorf("RuntimeError", "restoring an image: there is no image: connect one")
 	}
+	if models, latent := n.Patch.Patches(); !latent {
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "restoring an image: the model patch is not SUPIR's but one for %s: load SUPIR's file with ModelPatchLoader", models)
+	}
 	encoder, err := n.Patch.EncoderOf(n.VAE)
 	if err != nil {
 		return nodes.Result{}, err

@@ -126,11 +126,12 @@ func (p *patch) Fits(d family.Denoiser) error {
 	case m.InChannels != p.control.InChannels:
 		return fmt.Errorf("the model reads %d channels, the patch %d", m.InChannels, p.control.InChannels)
 	}
-	return p.fits(weights.NewScope(m.Source))
+	return p.fits(weights.NewScope(m.Source), m.Skips())
 }
 
-// fits compares the adapters with the blocks of the output half, which they join with the input blocks in turn.
-func (p *patch) fits(s *weights.Scope) error {
+// fits compares the adapters with the blocks of the output half, which they join with the input blocks in turn. skips are the channels of the
+// input blocks.
+func (p *patch) fits(s *weights.Scope, skips []int) error {
 	own := weights.NewScope(p.src)
 	if n := s.Count("output_blocks"); n != p.blocks || s.Count("input_blocks") != p.blocks {
 		return fmt.Errorf("the model has %d input blocks and %d output blocks, the patch is for %d of each", s.Count("input_blocks"), n, p.blocks)
@@ -146,6 +147,19 @@ func (p *patch) fits(s *weights.Scope) error {
 	}
 	if ups != attending {
 		return fmt.Errorf("the model enlarges its features %d times, the patch has %d adapters for that", ups, attending)
+	}
+	joint := 0
+	for i := range own.Count("adapter") {
+		a := own.At("adapter").Index(i)
+		adds, joined := a.Shape("zero_conv.weight"), a.Shape("param_free_norm.weight")
+		if !a.Has("zero_mul.weight") || joint == p.blocks {
+			continue // of attention, or of the middle block
+		}
+		block := s.At("output_blocks").Index(p.blocks - 1 - joint).Shape("0.in_layers.0.weight")
+		if len(adds) != 4 || len(joined) != 1 || len(block) != 1 || adds[0] != skips[joint] || joined[0] != block[0] {
+			return fmt.Errorf("project_modules.%d adds %v to %d channels of input block %d and joins %v, where the model's output block reads %v", i, adds, skips[joint], joint, joined, block)
+		}
+		joint++
 	}
 	return nil
 }

@@ -99,6 +99,38 @@ func TestFits(t *testing.T) {
 	}
 }
 
+// TestWidths refuses adapters of other widths before a graph is written.
+func TestWidths(t *testing.T) {
+	t.Parallel()
+	d := model(t, "sdxl-small")
+	for _, name := range []string{"project_modules.0.zero_conv.weight", "project_modules.9.param_free_norm.weight"} {
+		e := entries(t, "supir-small")
+		at := slices.IndexFunc(e, func(e weights.Entry) bool { return e.Name == name })
+		e[at].Shape = append([]int{64}, e[at].Shape[1:]...)
+		p, err := open(t, e).ModelPatch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		number, _, _ := strings.Cut(name, ".z")
+		number, _, _ = strings.Cut(number, ".p")
+		if err := p.Fits(d); err == nil || !strings.Contains(err.Error(), number) {
+			t.Errorf("%s of 64 channels: %v", name, err)
+		}
+	}
+}
+
+// TestMemory counts the patch in the estimate of the model's calls.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	d, shape := model(t, "sdxl-small"), []int{2, 4, 64, 64}
+	const tokens = 77
+	plain := family.MemoryWith(d, shape, tokens, nil)
+	with := family.MemoryWith(d, shape, tokens, []family.Attached{{Net: patchOf(t, "supir-small")}})
+	if plain != d.Memory(shape, tokens) || with < plain*5/4 || with > 3*plain {
+		t.Errorf("%d bytes without the patch and %d with it", plain, with)
+	}
+}
+
 // TestGraphs writes SDXL's graph with the patch for the CPU and for GPUs.
 func TestGraphs(t *testing.T) {
 	t.Parallel()

@@ -54,6 +54,8 @@ var (
 	_ family.Patchable = (*Model)(nil)
 	_ family.Pointing  = (*Model)(nil)
 	_ family.Attending = (*Model)(nil)
+
+	_ family.Accompanied = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -153,7 +155,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := m.check(x, c); err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.memory(x.Shape, c.Inputs.Get(sampling.InputContext).Dim(1), c.Attached)); err != nil {
+	if err := run.Check("running the model", m.MemoryWith(x.Shape, c.Inputs.Get(sampling.InputContext).Dim(1), c.Attached)); err != nil {
 		return nil, err
 	}
 	grid := 1 << (m.Levels - 1)
@@ -247,9 +249,10 @@ func (c Config) Values(x *tensor.Tensor, call family.Call) []family.Value {
 }
 
 // Memory implements family.Denoiser.
-func (m *Model) Memory(shape []int, tokens int) int64 { return m.memory(shape, tokens, nil) }
+func (m *Model) Memory(shape []int, tokens int) int64 { return m.MemoryWith(shape, tokens, nil) }
 
-func (m *Model) memory(shape []int, tokens int, attached []family.Attached) int64 {
+// MemoryWith implements family.Accompanied.
+func (m *Model) MemoryWith(shape []int, tokens int, attached []family.Attached) int64 {
 	h, w := shape[len(shape)-2], shape[len(shape)-1]
 	grid := 1 << (m.Levels - 1)
 	return m.activations.Of(m.Graph(Variant{Even: h%grid == 0 && w%grid == 0, Attached: attached}), map[string]int{"B": shape[0], "F": shape[0], "H": h, "W": w, "T": tokens})
@@ -257,7 +260,7 @@ func (m *Model) memory(shape []int, tokens int, attached []family.Attached) int6
 
 // CheckResiduals implements family.Steered.
 func (m *Model) CheckResiduals(r *family.Residuals) error {
-	channels := m.channels()
+	channels := m.Skips()
 	blocks := len(channels)
 	if len(r.Output) > 0 && len(r.Output) != blocks {
 		return fmt.Errorf("the model has %d input blocks and the ControlNet is for %d", blocks, len(r.Output))

@@ -22,8 +22,8 @@ type sizes struct {
 	channels []int
 }
 
-// channels returns the channels that each input block gives.
-func (m *Model) channels() []int {
+// Skips are the channels that the input blocks leave to the output blocks, in the order of the input blocks.
+func (m *Model) Skips() []int {
 	s := weights.NewScope(m.Source).At("input_blocks")
 	out := make([]int, s.Count(""))
 	width := m.ModelChannels
@@ -41,7 +41,7 @@ func (m *Model) channels() []int {
 
 // sizesOf returns the sizes for a latent [N,C,height,width] with patches.
 func (m *Model) sizesOf(x *tensor.Tensor, patches patch.GraphPatches) sizes {
-	out := sizes{channels: m.channels()}
+	out := sizes{channels: m.Skips()}
 	s := weights.NewScope(m.Source)
 	at := patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}
 	blocks := func(b *weights.Scope) {
