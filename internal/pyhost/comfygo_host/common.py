@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import logging
 import os
+import sys
 import time
 import traceback
 
@@ -21,6 +22,10 @@ class PackTable:
         self.only = hello.get("only")
         self.notify = lambda op, **fields: None
         self.listed = []
+        for root in self.roots:
+            parent, name = os.path.split(os.path.abspath(root))
+            if name == "custom_nodes" and parent not in sys.path:
+                sys.path.append(parent)  # packs import each other as custom_nodes.NAME, as in ComfyUI's folder
 
     def paths(self):
         for root in self.roots:
