@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes calls.json.gz: what ComfyUI's latent nodes make of random latents of 4 and 5 dimensions.
+"""Writes calls_axes.json.gz: what ComfyUI's latent nodes make of random latents of 4 and 5 dimensions.
 
-    cd ComfyUI && python …/make_calls.py > …/calls.json.gz
+    cd ComfyUI && python …/make_calls.py > …/calls_axes.json.gz
 
 A tensor in a call is {"shape", "seed"}, made by the same formula here and in the test; results hold their values.
 """
