@@ -64,7 +64,9 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 		return verdict{}, &unavailable{err}
 	}
 	if e.Type != entryLevel {
-		q.awaitLevel(ctx)
+		if needed := e.Receipt != nil; !q.awaitLevel(ctx, needed) && needed {
+			return verdict{}, &unavailable{context.Cause(ctx)}
+		}
 	}
 	if q.besideFirst() {
 		return verdict{}, &unavailable{errBesideFirst}

@@ -382,7 +382,7 @@ var errNoWebhooks = errors.New("webhooks are not available while servers of an o
 // Put implements Queue.
 func (q *Distributed) Put(j *Job) error {
 	q.settled()
-	q.awaitLevel(context.Background()) // it is bounded
+	q.awaitLevel(context.Background(), false) // it is bounded
 	q.mu.Lock()
 	draining := q.draining
 	q.mu.Unlock()

@@ -143,16 +143,23 @@ func (q *Distributed) besideFirst() bool {
 const levelPatience = 2 * serverLease
 
 // awaitLevel waits at the start of a server until the level is raised, or an older server is heard that keeps it down: so the first requests have the
-// newest rules, too.
-func (q *Distributed) awaitLevel(ctx context.Context) {
+// newest rules, too. It waits for a limited time, but for what needs the rules it waits as long as the context allows: a request with an
+// Idempotency-Key would be accepted twice without them. It reports whether it is known.
+func (q *Distributed) awaitLevel(ctx context.Context, needed bool) bool {
 	const every = 20 * time.Millisecond
-	for q.undecided() && pause(ctx, every) {
-		continue
+	for q.undecided(needed) {
+		if !pause(ctx, every) {
+			return false
+		}
 	}
+	return true
 }
 
-func (q *Distributed) undecided() bool {
+func (q *Distributed) undecided(needed bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.begun && q.m.level < Protocol && q.oldest == Protocol && time.Since(q.readyAt) < levelPatience
+	if !q.begun { // a request may come before Work does, which answers it
+		return needed
+	}
+	return q.m.level < Protocol && q.oldest == Protocol && (needed || time.Since(q.readyAt) < levelPatience)
 }
