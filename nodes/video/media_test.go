@@ -193,17 +193,17 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
-// TestLongVideo: a video of ten minutes is refused before it is decoded where it does not fit the memory, a second at its end is decoded and the whole is saved within little.
+// TestLongVideo: a video of four hours is refused before it is decoded where it does not fit the memory, a second at its end is decoded and the whole is saved within little.
 func TestLongVideo(t *testing.T) {
 	t.Parallel()
 	needFFmpeg(t)
 	path := filepath.Join(t.TempDir(), "long.mp4")
-	program(t, path, "-f lavfi -i color=s=16x16:r=4:d=600 -c:v libx264 -preset ultrafast -g 40 -pix_fmt yuv420p")
+	program(t, path, "-f lavfi -i color=s=16x16:r=4:d=14400 -c:v libx264 -preset ultrafast -g 40 -pix_fmt yuv420p")
 	const frameBytes = 4 * 3 * 16 * 16
 	asked := int64(0)
 	var whole []string
 	env := videofile.Env{Dir: filepath.Join(t.TempDir(), "temp"), Charge: func(what string, n int64) error {
-		if n == 2400*frameBytes {
+		if n == 57600*frameBytes {
 			whole = append(whole, what)
 			return errors.New("too much: " + what)
 		}
@@ -219,9 +219,9 @@ func TestLongVideo(t *testing.T) {
 		return env.Charge(what, n)
 	}
 	if _, err := (&videofile.File{Path: path}).Components(t.Context(), grown); err == nil || !strings.Contains(err.Error(), "video frames of 16x16") {
-		t.Errorf("decoding 2400 frames with memory for 600: %v", err)
+		t.Errorf("decoding 57600 frames with memory for 600: %v", err)
 	}
-	part, err := (&videofile.File{Path: path}).Trimmed(t.Context(), env, 599, 1, true)
+	part, err := (&videofile.File{Path: path}).Trimmed(t.Context(), env, 14399, 1, true)
 	if err != nil || part == nil {
 		t.Fatal(part, err)
 	}
@@ -246,8 +246,8 @@ func TestLongVideo(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		length, err := (&videofile.File{Path: out.Name()}).Duration(t.Context(), env)
-		if err != nil || math.Abs(length-600) > 1 || asked > most || whole != nil {
-			t.Errorf("%s lasts %g s (%v), want 600; %d bytes were asked for, want at most %d; the whole video for %q", name, length, err, asked, int64(most), whole)
+		if err != nil || math.Abs(length-14400) > 1 || asked > most || whole != nil {
+			t.Errorf("%s lasts %g s (%v), want 14400; %d bytes were asked for, want at most %d; the whole video for %q", name, length, err, asked, int64(most), whole)
 		}
 	}
 }
