@@ -296,6 +296,13 @@ func TestLoadImageChecksItsFile(t *testing.T) {
 	if _, err := (&image.LoadImage{Image: "words.png"}).Run(ctx); nodes.ExceptionType(err) != "PIL.UnidentifiedImageError" {
 		t.Errorf("%s: %v", nodes.ExceptionType(err), err)
 	}
+	wave := append([]byte("RIFF\x2c\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x08\x00\x00\x00"), make([]byte, 8)...)
+	if err := os.WriteFile(filepath.Join(f.Input(), "tone.wav"), wave, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&image.LoadImage{Image: "tone.wav"}).Run(ctx); nodes.ExceptionType(err) != "ValueError" || !strings.Contains(err.Error(), "No video stream found in file 'tone.wav'") {
+		t.Errorf("a WAV file: %s: %v", nodes.ExceptionType(err), err)
+	}
 	for _, n := range []nodes.Validator{&image.LoadImage{}, &image.LoadImageMask{Image: int64(3)}, &image.LoadImageOutput{Image: []any{}}} {
 		if err := n.ValidateInputs(ctx); nodes.ExceptionType(err) != "AttributeError" {
 			t.Errorf("%T takes a value that is no name: %v", n, err)

@@ -2,7 +2,7 @@ package codec
 
 // Turned is the size of an image that is shown turned by an EXIF orientation.
 func Turned(orientation, w, h int) (int, int) {
-	if orientation >= 5 {
+	if orientation >= 5 && orientation <= 8 {
 		return h, w
 	}
 	return w, h
